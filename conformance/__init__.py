@@ -1,0 +1,1 @@
+"""WHO conforms: vectors, their generation, the protocol, the runner, the targets and the command line."""

@@ -1,0 +1,109 @@
+"""What a target is to the runner: something that starts, answers vectors, and stops.
+
+A target never sees what is expected. It answers each vector with exactly one of: results, skipped with a reason,
+errored with a trace, crashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from spec.outcome import Outcome
+from spec.profile import Profile
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A target's own rejection: it knows an errno name, not the rule."""
+
+    errno: str
+
+
+@dataclass(frozen=True)
+class Unobservable:
+    """A target has no way to answer this query (allowed only for operations that change nothing), and why."""
+
+    reason: str
+
+
+# What a target reports for a step. In `Written`, `stopped_by` is a Refused or None.
+StepResult = Outcome | Refused | Unobservable
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A vector as a target sees it: an id and the requests, without expectations."""
+
+    id: str
+    requests: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """One result for each request, in order."""
+
+    id: str
+    steps: tuple[StepResult, ...]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """The target did not run this vector: the reason is shown, and it never counts as passed."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Errored:
+    """The harness of the target failed at this vector; the next may still work."""
+
+    id: str
+    trace: str
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The target died (kernel oops, killed process, hang) while it ran this vector; `report` has its last words."""
+
+    id: str
+    report: str
+
+
+Answer = Results | Skipped | Errored | Crashed
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a target says of itself when it starts: its profile as probed, and facts worth printing."""
+
+    name: str
+    version: str
+    profile: Profile
+    operations: tuple[str, ...]
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """An implementation under test."""
+
+    name: str
+
+    def start(self) -> Environment:
+        """Make it ready. Raises TargetUnavailable with one clear sentence when it cannot be had here."""
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
+        """Answer each trial, in order, as soon as the answer is there."""
+
+    def stop(self) -> None:
+        """End everything that was started. Safe to call twice, and after a failed start."""
+
+
+class TargetUnavailable(Exception):
+    """The target cannot run here. The text says what is missing and what to do."""
+
+
+class TargetFailed(Exception):
+    """The harness failed as a whole: a VM that never boots, an adapter that breaks the protocol."""

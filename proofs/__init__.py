@@ -1,0 +1,1 @@
+"""WHY we believe it: the symbolic engine, the theorems, their planted bugs and witnesses."""

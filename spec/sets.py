@@ -1,0 +1,45 @@
+"""The questions that the spec asks of a set: every, some, only; and the two edits: added, removed.
+
+A finite set (a frozenset) is searched. Anything else answers for itself: that is how the same
+spec runs over an arbitrary set of unbounded size when it is proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def every(members: Any, holds: Callable[[Any], bool]) -> bool:
+    """Whether `holds` is true of each member."""
+    if isinstance(members, frozenset):
+        return all(holds(member) for member in members)
+    return members.every(holds)  # type: ignore[no-any-return]
+
+
+def some(members: Any, holds: Callable[[Any], bool]) -> bool:
+    """Whether `holds` is true of at least one member."""
+    if isinstance(members, frozenset):
+        return any(holds(member) for member in members)
+    return members.some(holds)  # type: ignore[no-any-return]
+
+
+def only(members: Any, holds: Callable[[Any], bool]) -> Any:
+    """The member of which `holds` is true, or None. To be asked only where there is at most one."""
+    if isinstance(members, frozenset):
+        return next((member for member in members if holds(member)), None)
+    return members.only(holds)
+
+
+def added(members: Any, member: Any) -> Any:
+    """The set with one more member."""
+    if isinstance(members, frozenset):
+        return members | {member}
+    return members.added(member)
+
+
+def removed(members: Any, member: Any) -> Any:
+    """The set without this member."""
+    if isinstance(members, frozenset):
+        return members - {member}
+    return members.removed(member)
