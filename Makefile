@@ -1,0 +1,41 @@
+# Each target is a thin line over a tool. `make run` and `make test` set up everything they need.
+.PHONY: run test quick prove vectors bench lint setup clean help
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+run: setup          ## the main job: prove, generate, run every target, print the verdict
+	$(BIN)/gpaspec run $(ARGS)
+
+test: setup lint    ## everything that must hold: lint, types, all tests, also with a real kernel
+	$(BIN)/pytest -n 2 $(ARGS)
+
+quick: setup lint   ## the inner loop, under a minute: no kernels, no long searches
+	$(BIN)/pytest -n 2 -m "not slow and not vm" $(ARGS)
+
+prove: setup        ## the theorems only
+	$(BIN)/gpaspec prove $(ARGS)
+
+vectors: setup      ## write the vectors anew from the spec
+	$(BIN)/gpaspec generate $(ARGS)
+
+bench: setup        ## how many vector steps a minute the targets do
+	$(BIN)/python -m bench.linux_steps $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.ready
+	@./tools/setup system
+
+$(VENV)/.ready: pyproject.toml tools/setup
+	@./tools/setup python $(VENV)
+
+clean:              ## what was built here; caches of kernels stay in the XDG cache directory
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+help:
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
