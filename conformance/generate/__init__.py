@@ -1,0 +1,1 @@
+"""Generation of the published vectors: the same seed always gives the same files."""

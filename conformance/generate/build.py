@@ -1,0 +1,155 @@
+"""From a draft (requests and why they matter) to vectors: expectations, and the switches that these depend on.
+
+The spec is run once under a profile, and each step again under every other published value of every switch. Each
+rule looks at one switch at most, and effects look at none: so the switches that change an outcome alone are
+those that the vector depends on (`tests/conformance/test_switches.py` tries combinations).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.files import with_content_id
+from conformance.vector import Step, SwitchValue, Vector
+from spec.memslots.slot import EMPTY_VM, Vm
+from spec.outcome import Outcome, Rejected
+from spec.profile import PROFILES, SWITCHES, Profile, with_switches
+from spec.rule import Rule
+from spec.step import operation_of, step
+
+SEED = 0x67706173
+
+# The profiles that kernels showed, and one for each published value that none of these has.
+MAIN_PROFILES: tuple[Profile, ...] = tuple(PROFILES.values())
+VARIANTS: tuple[Profile, ...] = (
+    Profile(user_limit=2**56 - 4096),
+    Profile(max_gfn=2**40 - 1),
+    Profile(address_spaces=1),
+    Profile(smallest_dirty_ring=4 * 4096),
+    Profile(region2=True, guest_memfd="bind", memfd_rebind_errno="EINVAL"),
+)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A vector without expectations."""
+
+    title: str
+    family: str
+    requests: tuple[Any, ...]
+    because: str
+    generator: str
+    rules: tuple[str, ...] = ()
+    repair: tuple[tuple[str, Any], ...] = ()
+    seed: int = 0
+
+
+class RecordingProfile:
+    """A profile that remembers which of its switches were looked at."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.read: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.read.add(name)
+        return getattr(self.profile, name)
+
+
+def broken_rules(profile: Profile, vm: Vm, request: Any) -> tuple[Rule, ...]:
+    """All rules that a request breaks, in the order in which they are checked."""
+    return tuple(check.rule for check in operation_of(request).checks if check.is_broken(profile, vm, request))
+
+
+def states(profile: Profile, requests: Sequence[Any], start: Vm = EMPTY_VM) -> list[tuple[Vm, Outcome]]:
+    """The state before each request, and its outcome."""
+    vm = start
+    trace = []
+    for request in requests:
+        after, outcome = step(profile, vm, request)
+        trace.append((vm, outcome))
+        vm = after
+    return trace
+
+
+def state_after(profile: Profile, requests: Sequence[Any]) -> Vm:
+    vm = EMPTY_VM
+    for request in requests:
+        vm, _ = step(profile, vm, request)
+    return vm
+
+
+def differs(profile: Profile, requests: Sequence[Any], trace: Sequence[tuple[Vm, Outcome]]) -> bool:
+    """Whether the profile gives another outcome anywhere. As long as outcomes agree, states do."""
+    return any(step(profile, vm, request)[1] != outcome for request, (vm, outcome) in zip(requests, trace, strict=True))
+
+
+def vector_under(profile: Profile, draft: Draft) -> Vector:
+    """The draft with the outcomes that it has under a profile."""
+    recorder = RecordingProfile(profile)
+    trace = states(recorder, draft.requests)  # type: ignore[arg-type]
+    switches: list[tuple[str, SwitchValue]] = []
+    for switch in SWITCHES:
+        if switch.name not in recorder.read:
+            continue
+        others = [value for value in switch.published if value != getattr(profile, switch.name)]
+        if any(differs(with_switches(profile, {switch.name: v}), draft.requests, trace) for v in others):
+            switches.append((switch.name, getattr(profile, switch.name)))
+    steps = tuple(Step(request, outcome) for request, (_, outcome) in zip(draft.requests, trace, strict=True))
+    rules = draft.rules or rules_in(steps)
+    return with_content_id(
+        Vector(
+            id="",
+            title=draft.title,
+            family=draft.family,
+            rules=rules,
+            switches=tuple(switches),
+            steps=steps,
+            because=draft.because,
+            generator=draft.generator,
+            seed=draft.seed,
+            repair=draft.repair,
+        )
+    )
+
+
+def rules_in(steps: Iterable[Step]) -> tuple[str, ...]:
+    """The rules that rejected a step or stopped a write, each once."""
+    found: dict[str, None] = {}
+    for one in steps:
+        if isinstance(one.expected, Rejected):
+            found[one.expected.rule.id] = None
+        stopped_by = getattr(one.expected, "stopped_by", None)
+        if stopped_by is not None:
+            found[stopped_by.id] = None
+    return tuple(found)
+
+
+class Collection:
+    """Vectors, each content once. The same requests are kept for each profile under which they have other outcomes."""
+
+    def __init__(self) -> None:
+        self.vectors: dict[str, Vector] = {}
+        self.by_requests: dict[tuple[Any, ...], list[str]] = {}
+
+    def add(self, profile: Profile, draft: Draft) -> Vector:
+        """The draft as a vector for this profile: a new one, or one that is there, and then about more rules."""
+        for name in self.by_requests.get(draft.requests, ()):
+            known = self.vectors[name]
+            if all(getattr(profile, switch) == value for switch, value in known.switches):
+                break
+        else:
+            known = vector_under(profile, draft)
+            self.by_requests.setdefault(draft.requests, []).append(known.id)
+        rules = tuple(dict.fromkeys((*known.rules, *draft.rules)))
+        self.vectors[known.id] = dataclasses.replace(known, rules=rules)
+        return self.vectors[known.id]
+
+    def add_all(self, profiles: Iterable[Profile], drafts: Any) -> None:
+        """Add what `drafts(profile)` gives, for each profile."""
+        for profile in profiles:
+            for draft in drafts(profile):
+                self.add(profile, draft)
