@@ -1,0 +1,20 @@
+"""Every theorem, by subject."""
+
+from __future__ import annotations
+
+from proofs.theorem import Theorem
+from proofs.theorems import changes, dirty, lookups, slots
+
+SUBJECTS = (slots, changes, lookups, dirty)
+
+THEOREMS: tuple[Theorem, ...] = tuple(theorem for subject in SUBJECTS for theorem in subject.THEOREMS)
+
+
+def theorem_named(theorem_id: str) -> Theorem:
+    """The theorem with this id. Raises KeyError, with the ids that come near, if there is none."""
+    for theorem in THEOREMS:
+        if theorem.id == theorem_id:
+            return theorem
+    subject = theorem_id.split(".")[0].upper()
+    near = [theorem.id for theorem in THEOREMS if theorem.id.startswith(subject)] or [t.id for t in THEOREMS]
+    raise KeyError(f"there is no theorem {theorem_id}; there are: {', '.join(near)}")

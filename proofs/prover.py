@@ -1,0 +1,184 @@
+"""How one theorem is judged: witness, proof, planted bug. Each must come out right, and each is bounded in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import z3
+
+import spec.step
+from proofs.symbolic.boolean import merged
+from proofs.symbolic.concrete import plain
+from proofs.symbolic.explorer import CLAIM_TIMEOUT_MS, Explorer, Path, TooManyPaths, Unsupported, exploring, truth
+from proofs.theorem import Patch, Theorem, patched
+from proofs.world import AnyWorld, FewWorld, World
+from spec.rule import Check
+
+BUG_TIMEOUT_MS = 300  # with the bug planted, the proof must not go through; that it does not needs no verdict
+
+PROVED, REFUTED, UNKNOWN, VACUOUS, BUG_MISSED, ERROR = (
+    "proved",
+    "refuted",
+    "unknown",
+    "no witness",
+    "planted bug not refuted",
+    "error",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out for one theorem. `status` is "proved" only if its witness and its planted bug came out right too.
+
+    `witness` is a case in which the hypotheses hold, `bug_case` one in which the planted bug breaks the claim, and
+    `counterexample` one in which the theorem itself fails: plain values by the name of the input.
+    """
+
+    id: str
+    status: str
+    seconds: float
+    paths: int = 0
+    solver_calls: int = 0
+    witness: dict[str, Any] | None = None
+    bug_case: dict[str, Any] | None = None
+    counterexample: dict[str, Any] | None = None
+    detail: str = field(default="")
+
+
+@contextmanager
+def checks_as_formulas() -> Iterator[None]:
+    """`spec.step` asks each rule's question as one formula, not path by path. On plain values nothing is different."""
+    operations = tuple(
+        replace(operation, checks=tuple(Check(check.rule, merged(check.is_broken)) for check in operation.checks))
+        for operation in spec.step.OPERATIONS
+    )
+    with patched((Patch(spec.step, "OPERATIONS", operations),)):
+        yield
+
+
+def judge(theorem: Theorem) -> Verdict:
+    """Find a witness, prove the theorem, refute its planted bug. Never raises: what went wrong is in the verdict."""
+    started = time.perf_counter()
+    try:
+        verdict = _judge(theorem)
+    except (
+        Unsupported,
+        TooManyPaths,
+        z3.Z3Exception,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        verdict = Verdict(theorem.id, ERROR, 0.0, detail=f"{type(error).__name__}: {error}")
+    return replace(verdict, seconds=time.perf_counter() - started)
+
+
+def _judge(theorem: Theorem) -> Verdict:
+    verdict = prove(theorem)
+    if verdict.status != PROVED:
+        case = find_counterexample(theorem)
+        return verdict if case is None else replace(verdict, status=REFUTED, counterexample=case)
+    witness = find_witness(theorem)
+    if witness is None:
+        return replace(verdict, status=VACUOUS, detail="the hypotheses were not met by any case that was looked for")
+    with patched(theorem.bug.patches):
+        still_proved = prove(theorem, BUG_TIMEOUT_MS).status == PROVED
+        bug_case = find_counterexample(theorem)
+    if still_proved:
+        return replace(
+            verdict, status=BUG_MISSED, witness=witness, detail=f"it is proved all the same: {theorem.bug.sentence}"
+        )
+    if bug_case is None:
+        return replace(verdict, status=BUG_MISSED, witness=witness, detail=theorem.bug.sentence)
+    return replace(verdict, witness=witness, bug_case=bug_case)
+
+
+# PROOF -----------------------------------------------------------------------------------------------------------
+
+
+def prove(theorem: Theorem, timeout_ms: int = CLAIM_TIMEOUT_MS) -> Verdict:
+    """Whether the claim holds on every path, in all cases that the hypotheses allow."""
+    world = theorem.proved_in() if theorem.proved_in else AnyWorld()
+    explorer = Explorer()
+    count = 0
+    with checks_as_formulas(), exploring(explorer):
+        for path in _paths(theorem, explorer, world):
+            count += 1
+            _, answer = explorer.check([*path.conditions(), z3.Not(_claim(path))], timeout_ms)
+            if answer != z3.unsat:
+                break
+        else:
+            return Verdict(theorem.id, PROVED, 0.0, count, explorer.solver_calls)
+    detail = f"the solver said {answer} on path {count}" + (f", which raised {path.raised!r}" if path.raised else "")
+    return Verdict(theorem.id, UNKNOWN, 0.0, count, explorer.solver_calls, detail=detail)
+
+
+def _paths(theorem: Theorem, explorer: Explorer, world: World) -> Iterator[Path]:
+    inputs = theorem.inputs(world)
+    explorer.assume(explorer.formula(lambda: theorem.given(**inputs)))
+    yield from explorer.paths(lambda: theorem.holds(**inputs))
+
+
+def _claim(path: Path) -> Any:
+    """What must be true at the end of a path. A path that raises must not exist."""
+    return z3.BoolVal(False) if path.raised is not None else truth(path.value)
+
+
+# CASES -----------------------------------------------------------------------------------------------------------
+
+
+def find_witness(theorem: Theorem) -> dict[str, Any] | None:
+    """A case in which the hypotheses hold, run again in plain Python; None if there is none among the small ones."""
+    return find_case(FewWorld(theorem.few), theorem.inputs, theorem.given)
+
+
+def find_case(
+    world: World, inputs: Callable[[World], dict[str, Any]], given: Callable[..., Any]
+) -> dict[str, Any] | None:
+    """Plain inputs for which a condition holds, or None."""
+    explorer = Explorer()
+    with checks_as_formulas(), exploring(explorer):
+        symbolic = inputs(world)
+        explorer.assume(explorer.formula(lambda: given(**symbolic)))
+        solver, answer = explorer.check([])
+        if answer != z3.sat:
+            return None
+        case = {name: plain(solver.model(), value) for name, value in symbolic.items()}
+    _require(given(**case), "a witness does not meet the hypotheses when it is run on plain values", case)
+    return case
+
+
+def find_counterexample(theorem: Theorem) -> dict[str, Any] | None:
+    """A case in which the hypotheses hold and the claim does not, run again in plain Python; None if none is found."""
+    explorer = Explorer()
+    with checks_as_formulas(), exploring(explorer):
+        world = FewWorld(theorem.few)
+        symbolic = theorem.inputs(world)
+        explorer.assume(explorer.formula(lambda: theorem.given(**symbolic)))
+        for path in explorer.paths(lambda: theorem.holds(**symbolic)):
+            solver, answer = explorer.check([*path.conditions(), z3.Not(_claim(path))])
+            if answer == z3.sat:
+                case = {name: plain(solver.model(), value) for name, value in symbolic.items()}
+                break
+        else:
+            return None
+    _require(theorem.given(**case), "a counterexample does not meet the hypotheses on plain values", case)
+    _require(_fails(theorem, case), "a counterexample is none when it is run on plain values", case)
+    return case
+
+
+def _fails(theorem: Theorem, case: dict[str, Any]) -> bool:
+    try:
+        return not theorem.holds(**case)
+    except Exception:  # a claim that raises is a claim that fails
+        return True
+
+
+def _require(met: Any, complaint: str, case: dict[str, Any]) -> None:
+    if met is not True:
+        raise ArithmeticError(f"{complaint}; the engine and Python disagree about {case}")

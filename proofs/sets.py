@@ -1,0 +1,21 @@
+"""Questions that theorems ask of sets, besides those of `spec.sets`: of frozensets and of symbolic sets alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+
+def every_pair(members: Any, holds: Callable[[Any, Any], Any]) -> Any:
+    """Whether `holds` is true of each two different members, in either order."""
+    if isinstance(members, frozenset):
+        return all(holds(one, other) for one, other in permutations(members, 2))
+    return members.every_pair(holds)
+
+
+def has(members: Any, member: Any) -> Any:
+    """Whether this is a member."""
+    if isinstance(members, frozenset):
+        return member in members
+    return members.has(member)

@@ -1,0 +1,76 @@
+"""Symbolic truth values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import z3
+
+from proofs.symbolic.explorer import current, is_exploring, truth
+
+
+class SymBool:
+    """Any of True and False. `bool()` of it is a branch: the path decides."""
+
+    __slots__ = ("formula",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, formula: Any) -> None:
+        self.formula = formula
+
+    def __bool__(self) -> bool:
+        return current().decide(self.formula)
+
+    def __eq__(self, other: object) -> SymBool:  # type: ignore[override]
+        return SymBool(self.formula == truth(other))
+
+    def __ne__(self, other: object) -> SymBool:  # type: ignore[override]
+        return SymBool(self.formula != truth(other))
+
+
+def boolean(name: str) -> SymBool:
+    """A new symbolic truth value."""
+    return SymBool(z3.Bool(name))
+
+
+def merged(predicate: Callable[..., Any]) -> Callable[..., Any]:
+    """The predicate, asked as one formula instead of path by path. On plain values it is the predicate itself.
+
+    It must be a pure function that returns a bool. Answers are remembered by the identity of the arguments.
+    """
+
+    def ask(*arguments: Any) -> Any:
+        if not is_exploring():
+            return predicate(*arguments)
+        explorer = current()
+        key = (predicate, *(id(argument) for argument in arguments))
+        return explorer.remember(
+            key, lambda: SymBool(explorer.formula(lambda: predicate(*arguments))), predicate, *arguments
+        )
+
+    return ask
+
+
+def all_of(*claims: Any) -> Any:
+    """Whether all claims are true, as one formula: `and` without a branch."""
+    if all(isinstance(claim, bool) for claim in claims):
+        return all(claims)
+    return SymBool(z3.And(*(truth(claim) for claim in claims)))
+
+
+def any_of(*claims: Any) -> Any:
+    """Whether some claim is true, as one formula: `or` without a branch."""
+    if all(isinstance(claim, bool) for claim in claims):
+        return any(claims)
+    return SymBool(z3.Or(*(truth(claim) for claim in claims)))
+
+
+def negation(claim: Any) -> Any:
+    """Whether the claim is false: `not` without a branch."""
+    return not claim if isinstance(claim, bool) else SymBool(z3.Not(truth(claim)))
+
+
+def implies(premise: Any, conclusion: Any) -> Any:
+    """Whether the conclusion is true if the premise is: without a branch."""
+    return any_of(negation(premise), conclusion)

@@ -1,0 +1,97 @@
+"""A set of at most k records: what witnesses and counterexamples are looked for in.
+
+The same questions as `anyset`, answered without quantifiers, so that the solver always comes to a verdict, and a model of
+it can be turned into a plain frozenset on which the statement is run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import z3
+
+from proofs.symbolic.boolean import SymBool
+from proofs.symbolic.explorer import Unsupported, current, truth
+from proofs.symbolic.integer import integer
+from proofs.symbolic.pages import few_pages
+from proofs.symbolic.record import optional, record
+from proofs.symbolic.shape import Shape
+
+FEW_PAGES = 2
+HIGHEST_PAGE = 2**31 - 2
+
+
+def few_record(name: str, shape: Shape) -> Any:
+    """A record of symbolic values that can become plain ones. Its page sets have at most two pages."""
+    values: dict[str, Any] = {
+        field: integer(f"{name}.{field}", low, high) for field, (low, high) in shape.ranges.items()
+    }
+    lazy = {}
+    for field in shape.pages:
+        pages = few_pages(f"{name}.{field}", FEW_PAGES, HIGHEST_PAGE)
+        lazy[field] = optional(z3.Bool(f"{name}.keeps_{field}"), lambda pages=pages: pages)  # type: ignore[misc]
+    return record(shape.kind, values, lazy)
+
+
+class FewSet:
+    """A set of at most k members: a tuple of (whether it is there, record)."""
+
+    def __init__(self, members: tuple[tuple[Any, Any], ...], shape: Shape, name: str) -> None:
+        self.members, self.shape, self.name = members, shape, name
+
+    @staticmethod
+    def of(name: str, shape: Shape, count: int) -> FewSet:
+        """A new set of at most `count` members."""
+        members = tuple((z3.Bool(f"{name}.has{i}"), few_record(f"{name}{i}", shape)) for i in range(count))
+        return FewSet(members, shape, name)
+
+    def _formula(self, holds: Callable[..., Any], *members: Any) -> Any:
+        return current().formula(lambda: holds(*members))
+
+    def every(self, holds: Callable[[Any], Any]) -> SymBool:
+        """Whether `holds` is true of each member."""
+        return SymBool(z3.And(*(z3.Implies(there, self._formula(holds, one)) for there, one in self.members)))
+
+    def some(self, holds: Callable[[Any], Any]) -> SymBool:
+        """Whether `holds` is true of at least one member."""
+        return SymBool(z3.Or(*(z3.And(there, self._formula(holds, one)) for there, one in self.members)))
+
+    def every_pair(self, holds: Callable[[Any, Any], Any]) -> SymBool:
+        """Whether `holds` is true of each two different members, in either order."""
+        claims = [
+            z3.Implies(z3.And(there, other_there), self._formula(holds, one, other))
+            for there, one in self.members
+            for other_there, other in self.members
+            if one is not other
+        ]
+        return SymBool(z3.And(*claims))
+
+    def only(self, holds: Callable[[Any], Any]) -> Any:
+        """The member of which `holds` is true, or None: a branch for each member."""
+        for there, one in self.members:
+            if SymBool(z3.And(there, self._formula(holds, one))):
+                return one
+        return None
+
+    def added(self, member: Any) -> FewSet:
+        """The set with one more record."""
+        return FewSet((*self.members, (z3.BoolVal(True), member)), self.shape, self.name)
+
+    def removed(self, member: Any) -> FewSet:
+        """The set without this member."""
+        kept = tuple((there, one) for there, one in self.members if one is not member)
+        if len(kept) == len(self.members):
+            raise Unsupported("removing a record that is no member")
+        return FewSet(kept, self.shape, self.name)
+
+    def has(self, member: Any) -> SymBool:
+        """Whether this very record is a member."""
+        return SymBool(z3.Or(*(there for there, one in self.members if one is member)))
+
+    def any_member(self, name: str) -> Any:
+        """Some member. The first will do: no member differs from another but by its values, which are arbitrary."""
+        if not self.members:
+            raise Unsupported("a member of the empty set")
+        current().ground.append(truth(self.has(self.members[0][1])))
+        return self.members[0][1]

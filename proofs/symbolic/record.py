@@ -1,0 +1,54 @@
+"""Records (frozen dataclasses) of arbitrary values, and words from a fixed vocabulary.
+
+A field that may be None cannot be a formula: Python asks `is None`. Such a field is *lazy*: it is worked out when it is
+read, which is a branch like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import z3
+
+from proofs.symbolic.boolean import SymBool
+from proofs.symbolic.integer import SymInt, integer
+
+
+def record(kind: type, values: dict[str, Any], lazy: dict[str, Callable[[], Any]]) -> Any:
+    """An instance of a frozen dataclass. `lazy` fields are computed each time they are read.
+
+    What `dataclasses.replace` makes of it is an ordinary instance of `kind`.
+    """
+
+    def ordinary(_: type, **fields: Any) -> Any:
+        return kind(**fields)
+
+    members: dict[str, Any] = {name: property(lambda self, read=read: read()) for name, read in lazy.items()}
+    made = object.__new__(type(kind.__name__, (kind,), {**members, "__new__": ordinary}))
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def optional(present: Any, make: Callable[[], Any]) -> Callable[[], Any]:
+    """A lazy field that is None unless the formula `present` holds."""
+    return lambda: make() if SymBool(present) else None
+
+
+class SymWord:
+    """Any word of a fixed vocabulary."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, name: str, vocabulary: tuple[str, ...]) -> None:
+        self.vocabulary = vocabulary
+        self.place: SymInt = integer(name, 0, len(vocabulary) - 1)
+
+    def __eq__(self, other: object) -> SymBool:  # type: ignore[override]
+        if other not in self.vocabulary:
+            return SymBool(z3.BoolVal(False))
+        return SymBool(self.place.term == self.vocabulary.index(str(other)))
+
+    def __ne__(self, other: object) -> SymBool:  # type: ignore[override]
+        return SymBool(z3.Not((self == other).formula))

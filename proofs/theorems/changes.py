@@ -1,0 +1,380 @@
+"""What a change of slots may touch: the slot that it names, as its rule says, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import proofs.claims
+import spec.memslots.set_region
+import spec.step
+from proofs.bugs import with_effect
+from proofs.claims import accepted, after, outcome
+from proofs.invariants import MODES, same_but_log, same_log_at, valid
+from proofs.requests import set_region
+from proofs.sets import has
+from proofs.symbolic.boolean import all_of, any_of, implies, merged, negation
+from proofs.theorem import Bug, Patch, Theorem
+from proofs.world import LAST_PAGE, World
+from spec.memslots.set_region import (
+    MAX_SLOT_PAGES,
+    SET_REGION,
+    SetRegion,
+    is_create,
+    is_delete,
+    is_move,
+)
+from spec.memslots.set_region import effect as set_region_effect
+from spec.memslots.slot import GUEST_MEMFD, Slot, Vm, has_flag, id_of, slot_named, space_of
+from spec.outcome import Done, Outcome, Rejected
+from spec.profile import Profile
+from spec.rule import Check, Rule
+from spec.sets import added, removed
+from spec.step import operation_of
+from spec.units import PAGE_SIZE, U16_MAX, U64, page_of
+
+SPACES_AT_MOST = U16_MAX + 1  # the upper half of a slot word names the address space
+NUMBERS_AT_MOST = 2**15 - 1  # a slot number is a positive signed 16-bit int in the kernel
+
+
+def any_change(world: World) -> dict[str, Any]:
+    """A change, some member of the set before it, and some page of a slot."""
+    vm = world.vm()
+    return {
+        "profile": world.profile(),
+        "vm": vm,
+        "request": set_region(world),
+        "other": world.member(vm.slots, "other"),
+        "page": world.integer("page", 0, LAST_PAGE),
+    }
+
+
+def is_accepted_in_a_valid_vm(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    return all_of(valid(profile, vm), accepted(profile, vm, request))
+
+
+def is_accepted(asked: Callable[[Vm, SetRegion], Any]) -> Callable[..., Any]:
+    """The hypotheses: a valid VM, an accepted request, and that it is of one kind."""
+
+    def given(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+        return all_of(is_accepted_in_a_valid_vm(profile, vm, request), merged(asked)(vm, request))
+
+    return given
+
+
+def deletes(vm: Vm, request: SetRegion) -> bool:
+    return is_delete(request)
+
+
+def changes_flags(vm: Vm, request: SetRegion) -> bool:
+    old = slot_named(vm, request.slot)
+    return not is_delete(request) and old is not None and not is_move(vm, request) and request.flags != old.flags
+
+
+def changes_nothing(vm: Vm, request: SetRegion) -> bool:
+    old = slot_named(vm, request.slot)
+    return not is_delete(request) and old is not None and not is_move(vm, request) and request.flags == old.flags
+
+
+def is_rejected_in_a_valid_vm(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    return all_of(valid(profile, vm), negation(accepted(profile, vm, request)))
+
+
+def is_valid(profile: Profile, vm: Vm, **rest: Any) -> Any:
+    return valid(profile, vm)
+
+
+# CLAIMS ----------------------------------------------------------------------------------------------------------
+
+
+def state_is_the_same(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    changed, answer = proofs.claims.step(profile, vm, request)
+    return changed is vm and isinstance(answer, Rejected)
+
+
+def outcome_is_the_first_broken_rule(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    answer = outcome(profile, vm, request)
+    checks = operation_of(request).checks
+    if not isinstance(answer, Rejected):
+        return isinstance(answer, Done) and accepted(profile, vm, request)
+    place = next(i for i, check in enumerate(checks) if check.rule is answer.rule)
+    earlier = [negation(check.is_broken(profile, vm, request)) for check in checks[:place]]
+    return all_of(*earlier, checks[place].is_broken(profile, vm, request))
+
+
+def others_are_untouched(profile: Profile, vm: Vm, request: SetRegion, other: Slot, **rest: Any) -> Any:
+    is_named = all_of(other.space == space_of(request.slot), other.id == id_of(request.slot))
+    return any_of(is_named, has(after(profile, vm, request).slots, other))
+
+
+def modes_and_files_are_untouched(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    changed = after(profile, vm, request)
+    return all_of(changed.memfds is vm.memfds, *(getattr(changed, mode) == getattr(vm, mode) for mode in MODES))
+
+
+def slot_is_gone(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    return slot_named(after(profile, vm, request), request.slot) is None
+
+
+def slot_is_as_asked(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    slot = slot_named(after(profile, vm, request), request.slot)
+    if slot is None:
+        return False
+    return all_of(
+        slot.base_gfn * PAGE_SIZE == request.gpa,
+        slot.npages * PAGE_SIZE == request.size,
+        slot.hva == request.hva,
+        slot.flags == request.flags,
+        implies(
+            has_flag(request.flags, GUEST_MEMFD),
+            all_of(slot.memfd == request.memfd, slot.memfd_page * PAGE_SIZE == request.memfd_offset),
+        ),
+    )
+
+
+def move_keeps_what_it_must(profile: Profile, vm: Vm, request: SetRegion, page: int, **rest: Any) -> Any:
+    old = slot_named(vm, request.slot)
+    new = slot_named(after(profile, vm, request), request.slot)
+    if old is None or new is None:
+        return False
+    return all_of(
+        new.base_gfn == page_of(request.gpa),
+        new.npages == old.npages,
+        new.hva == old.hva,
+        new.is_read_only() == old.is_read_only(),
+        new.memfd == old.memfd,
+        implies(all_of(old.logs_dirty_pages(), new.logs_dirty_pages()), same_log_at(old, new, page)),
+    )
+
+
+def flags_keep_the_rest(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    old = slot_named(vm, request.slot)
+    new = slot_named(after(profile, vm, request), request.slot)
+    if old is None or new is None:
+        return False
+    return all_of(
+        new.base_gfn == old.base_gfn,
+        new.npages == old.npages,
+        new.hva == old.hva,
+        new.is_read_only() == old.is_read_only(),
+        new.memfd == old.memfd,
+        new.flags == request.flags,
+    )
+
+
+def nothing_is_different(profile: Profile, vm: Vm, request: SetRegion, page: int, **rest: Any) -> Any:
+    old = slot_named(vm, request.slot)
+    new = slot_named(after(profile, vm, request), request.slot)
+    return old is not None and new is not None and all_of(same_but_log(old, new), same_log_at(old, new, page))
+
+
+# PLANTED BUGS ----------------------------------------------------------------------------------------------------
+
+
+def effect_before_checks(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Outcome]:
+    operation = operation_of(request)
+    changed = vm if slot_named(vm, request.slot) is None else operation.effect(profile, vm, request)[0]
+    for check in operation.checks:
+        if check.is_broken(profile, vm, request):
+            return changed, Rejected(check.rule)
+    return operation.effect(profile, vm, request)
+
+
+def last_broken(checks: tuple[Check, ...], profile: Profile, vm: Vm, request: Any) -> Rule | None:
+    broken = None
+    for check in reversed(checks[-8:]):
+        if broken is None and check.is_broken(profile, vm, request):
+            broken = check.rule
+    return broken
+
+
+def space_is_forgotten(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Done]:
+    if not is_delete(request):
+        return set_region_effect(profile, vm, request)
+    other = slot_named(vm, id_of(request.slot))
+    return (vm if other is None else replace(vm, slots=removed(vm.slots, other))), Done()
+
+
+def modes_are_reset(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Done]:
+    changed, answer = set_region_effect(profile, vm, request)
+    return replace(changed, manual_protect=False), answer
+
+
+def delete_only_takes_the_flags(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Done]:
+    old = slot_named(vm, request.slot)
+    if old is None or not is_delete(request):
+        return set_region_effect(profile, vm, request)
+    return replace(vm, slots=added(removed(vm.slots, old), replace(old, flags=0, dirty=None))), Done()
+
+
+def size_is_rounded_up(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Done]:
+    return set_region_effect(profile, vm, replace(request, size=request.size + PAGE_SIZE))
+
+
+def log_starts_anew(vm: Vm, old: Slot | None, flags: int, npages: int) -> Any:
+    return spec.memslots.set_region.NO_PAGES if has_flag(flags, 1) else None
+
+
+def hva_follows_the_move(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Done]:
+    old = slot_named(vm, request.slot)
+    if old is None or is_delete(request):
+        return set_region_effect(profile, vm, request)
+    distance = (page_of(request.gpa) - old.base_gfn) * PAGE_SIZE
+    return set_region_effect(profile, vm, replace(request, hva=request.hva + distance))
+
+
+def npages_is_off_by_one(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Done]:
+    old = slot_named(vm, request.slot)
+    changed, answer = set_region_effect(profile, vm, request)
+    new = slot_named(changed, request.slot)
+    if old is None or new is None:
+        return changed, answer
+    return replace(changed, slots=added(removed(changed.slots, new), replace(new, npages=new.npages - 1))), answer
+
+
+# THE TOTAL OF ALL PAGES ------------------------------------------------------------------------------------------
+
+
+def any_total(world: World) -> dict[str, Any]:
+    """How many slots there are, how many pages they have together, and how many a new slot has."""
+    return {
+        "count": world.integer("count", 0, 2**64),
+        "total": world.integer("total", 0, 2**128),
+        "more": world.integer("more", 0, 2**64),
+    }
+
+
+def fits_the_names(count: int, total: int, more: int) -> Any:
+    """Names are unique (MEMSLOT.UNIQUE), so a new slot finds fewer than all; each has at most so many pages."""
+    return all_of(
+        count < SPACES_AT_MOST * NUMBERS_AT_MOST,
+        total <= count * MAX_SLOT_PAGES,
+        more <= MAX_SLOT_PAGES,
+    )
+
+
+def total_stays_below(count: int, total: int, more: int) -> Any:
+    return all_of(total + more < U64, total + more <= (count + 1) * MAX_SLOT_PAGES)
+
+
+# THEOREMS --------------------------------------------------------------------------------------------------------
+
+
+def about_changes(
+    suffix: str,
+    sentence: str,
+    rules: tuple[str, ...],
+    invariant: str,
+    given: Callable[..., Any],
+    holds: Callable[..., Any],
+    bug: Bug,
+) -> Theorem:
+    return Theorem(f"CHANGE.{suffix}", sentence, rules, ("set_region",), invariant, any_change, given, holds, bug)
+
+
+SLOT_CHECKS = tuple(check.rule.id for check in SET_REGION.checks)
+
+THEOREMS = (
+    about_changes(
+        "FAILED",
+        "A rejected change leaves the VM as it was.",
+        ("KVM.SLOT.NO_MEMORY", "KVM.CALL.OWNER", "KVM.CALL.POINTER"),
+        "a failure changes nothing",
+        is_rejected_in_a_valid_vm,
+        state_is_the_same,
+        Bug("the effect comes before the checks", (Patch(proofs.claims, "step", effect_before_checks),)),
+    ),
+    about_changes(
+        "ONE_OUTCOME",
+        "Each request has exactly one outcome: the first rule that it breaks, or its effect if it breaks none.",
+        SLOT_CHECKS,
+        "one outcome",
+        is_valid,
+        outcome_is_the_first_broken_rule,
+        Bug("only the last eight rules are checked", (Patch(spec.step, "first_broken", last_broken),)),
+    ),
+    about_changes(
+        "OTHERS",
+        "A change leaves every slot alone but the one that it names.",
+        ("KVM.SLOT.DELETE_EXISTS",),
+        "others untouched",
+        is_accepted_in_a_valid_vm,
+        others_are_untouched,
+        Bug(
+            "a delete always looks for the number in address space 0",
+            (with_effect(SET_REGION, space_is_forgotten),),
+        ),
+    ),
+    about_changes(
+        "MODES",
+        "A change of slots leaves the VM's modes and its guest memory files alone.",
+        (),
+        "others untouched",
+        is_accepted_in_a_valid_vm,
+        modes_and_files_are_untouched,
+        Bug("a change resets manual protection", (with_effect(SET_REGION, modes_are_reset),)),
+    ),
+    about_changes(
+        "DELETE",
+        "After a delete, no slot has the number.",
+        ("KVM.SLOT.DELETE_EXISTS",),
+        "effect",
+        is_accepted(deletes),
+        slot_is_gone,
+        Bug("a delete only takes the flags off", (with_effect(SET_REGION, delete_only_takes_the_flags),)),
+    ),
+    about_changes(
+        "CREATE",
+        "A new slot has the guest address, size, host address, flags and file that were asked for.",
+        (),
+        "effect",
+        is_accepted(is_create),
+        slot_is_as_asked,
+        Bug("a new slot gets a page too many", (with_effect(SET_REGION, size_is_rounded_up),)),
+    ),
+    about_changes(
+        "MOVE",
+        "A move changes where the slot is for the guest: size, host address, file, read-only and the pages of a log that "
+        "stays on are kept.",
+        ("KVM.SLOT.HVA_FIXED", "KVM.SLOT.SIZE_FIXED", "KVM.SLOT.READONLY_FIXED", "KVM.SLOT.MEMFD_FIXED"),
+        "effect",
+        is_accepted(is_move),
+        move_keeps_what_it_must,
+        Bug("the host address moves with the guest address", (with_effect(SET_REGION, hva_follows_the_move),)),
+    ),
+    about_changes(
+        "FLAGS_ONLY",
+        "A change of flags keeps the guest address, size, host address, file and read-only.",
+        ("KVM.SLOT.HVA_FIXED", "KVM.SLOT.SIZE_FIXED", "KVM.SLOT.READONLY_FIXED", "KVM.SLOT.MEMFD_FIXED"),
+        "effect",
+        is_accepted(changes_flags),
+        flags_keep_the_rest,
+        Bug("the slot loses its last page", (with_effect(SET_REGION, npages_is_off_by_one),)),
+    ),
+    about_changes(
+        "NO_OP",
+        "A request that asks for what is there changes nothing, not even the log.",
+        (),
+        "effect",
+        is_accepted(changes_nothing),
+        nothing_is_different,
+        Bug("the log starts anew", (Patch(spec.memslots.set_region, "dirty_log_after", log_starts_anew),)),
+    ),
+    Theorem(
+        "CHANGE.TOTAL_PAGES",
+        "The pages of all slots together stay below 2^64: there are fewer than 2^31 names, and a slot has fewer than 2^31 "
+        "pages.",
+        ("KVM.SLOT.TOTAL_PAGES",),
+        ("set_region",),
+        "total of pages",
+        any_total,
+        fits_the_names,
+        total_stays_below,
+        Bug(
+            "slot words have 64 bits, so that there are more names",
+            (Patch(sys.modules[__name__], "SPACES_AT_MOST", 2**48),),
+        ),
+    ),
+)
