@@ -1,0 +1,129 @@
+#include "backings.h"
+
+#include "channel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE 4096u
+
+static uint32_t pages_each, pages_all;
+static uint64_t base[FLAT_BACKINGS];
+
+/* Byte 3 is fixed, bytes 1 and 2 have the page, bytes 0 and 1 the word: see backings_new_byte. */
+static uint32_t word_at(uint32_t page, uint32_t offset)
+{
+	return 0x5a000000u | page << 12 | (offset & ~3u);
+}
+
+static uint8_t byte_at(uint32_t page, uint32_t offset)
+{
+	return (uint8_t)(word_at(page, offset) >> 8 * (offset & 3));
+}
+
+static uint8_t *page_bytes(uint32_t page)
+{
+	return (uint8_t *)(uintptr_t)(base[page / pages_each] + (uint64_t)(page % pages_each) * PAGE);
+}
+
+void backings_map(const struct flat_header *header)
+{
+	pages_each = header->backing_pages;
+	pages_all = pages_each * FLAT_BACKINGS;
+	for (int backing = 0; backing < FLAT_BACKINGS; backing++) {
+		size_t length = (size_t)pages_each * PAGE;
+		void *wanted = (void *)(uintptr_t)header->base[backing];
+		void *got = mmap(wanted, length, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (got != wanted)
+			fatal("backing %c cannot be mapped at %p: %s", 'A' + backing, wanted, strerror(errno));
+		/* A forked child must not make these pages copy-on-write; huge pages would blur what is measured. */
+		madvise(got, length, MADV_DONTFORK);
+		madvise(got, length, MADV_NOHUGEPAGE);
+		base[backing] = header->base[backing];
+	}
+	for (uint32_t page = 0; page < pages_all; page++)
+		for (uint32_t offset = 0; offset < PAGE; offset += 4)
+			*(uint32_t *)(page_bytes(page) + offset) = word_at(page, offset);
+}
+
+uint64_t backings_find_word(uint32_t content)
+{
+	uint32_t page = (content & 0x00ffffff) >> 12, offset = content & 0xfff;
+
+	if (content >> 24 != 0x5a || offset % 4 != 0 || page >= pages_all)
+		return 0;
+	return (uint64_t)(uintptr_t)page_bytes(page) + offset;
+}
+
+bool backings_hold(uint64_t first, uint64_t length)
+{
+	for (int backing = 0; backing < FLAT_BACKINGS; backing++)
+		if (first >= base[backing] && length <= (uint64_t)pages_each * PAGE &&
+		    first - base[backing] <= (uint64_t)pages_each * PAGE - length)
+			return true;
+	return false;
+}
+
+uint8_t backings_new_byte(uint32_t page_offset)
+{
+	/*
+	 * Byte 0 and 3 are the same in all pages; byte 1 has the word in its low nibble, which is the same in all; byte 2
+	 * is below 0x40. So page 0's byte with these bits turned differs from every page's.
+	 */
+	return byte_at(0, page_offset) ^ 0x8f;
+}
+
+struct change backings_changed(uint32_t page_offset, uint32_t length, const uint8_t *fill)
+{
+	struct change change = { 0, 0, 0 };
+
+	for (uint32_t page = 0; page < pages_all; page++) {
+		const uint8_t *bytes = page_bytes(page) + page_offset;
+		uint32_t mask = 0;
+
+		for (uint32_t i = 0; i < length; i++)
+			if (bytes[i] != (fill != NULL ? fill[i] : byte_at(page, page_offset + i)))
+				mask |= 1u << i;
+		if (mask == 0)
+			continue;
+		if (change.pages++ == 0) {
+			change.mask = mask;
+			change.host = (uint64_t)(uintptr_t)bytes + (unsigned)__builtin_ctz(mask);
+		}
+	}
+	return change;
+}
+
+void backings_fill(uint32_t page_offset, uint32_t length, const uint8_t *fill)
+{
+	for (uint32_t page = 0; page < pages_all; page++)
+		memcpy(page_bytes(page) + page_offset, fill, length);
+}
+
+void backings_restore(uint32_t page_offset, uint32_t length)
+{
+	for (uint32_t page = 0; page < pages_all; page++)
+		for (uint32_t i = 0; i < length; i++)
+			page_bytes(page)[page_offset + i] = byte_at(page, page_offset + i);
+}
+
+uint64_t backings_check_all(void)
+{
+	uint64_t first = 0;
+
+	for (uint32_t page = 0; page < pages_all; page++) {
+		uint32_t *words = (uint32_t *)(void *)page_bytes(page);
+		uint32_t expected = word_at(page, 0);
+
+		for (uint32_t i = 0; i < PAGE / 4; i++, expected += 4)
+			if (words[i] != expected) {
+				if (first == 0)
+					first = (uint64_t)(uintptr_t)&words[i];
+				words[i] = expected;
+			}
+	}
+	return first;
+}

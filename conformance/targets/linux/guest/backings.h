@@ -1,0 +1,39 @@
+/*
+ * The host memory of the vectors: four backings at fixed addresses, every 4-byte word of which names itself, so that what
+ * is read tells where it was read, and what differs tells where something was written.
+ */
+#ifndef GPASPEC_BACKINGS_H
+#define GPASPEC_BACKINGS_H
+
+#include "flat.h"
+
+#include <stdbool.h>
+
+void backings_map(const struct flat_header *header);
+
+/* The host address of the word with this content, 0 if no word of a backing has it. */
+uint64_t backings_find_word(uint32_t content);
+
+/* Whether the host bytes first..first+length-1 lie in a backing. */
+bool backings_hold(uint64_t first, uint64_t length);
+
+/* A byte value that differs from what every page has at this offset into the page. */
+uint8_t backings_new_byte(uint32_t page_offset);
+
+/* Bytes that changed in `length` bytes from an offset into the page on, over all pages. */
+struct change {
+	unsigned pages; /* pages that changed there */
+	uint64_t host;	/* host address of the first changed byte, in the first such page */
+	uint32_t mask;	/* which of the bytes changed there: bit 0 for the first of `length` */
+};
+/* Compared with the words that name themselves, or with `fill` (not NULL) as backings_fill put it there. */
+struct change backings_changed(uint32_t page_offset, uint32_t length, const uint8_t *fill);
+
+/* Put these bytes into every page at this offset, or put back what belongs there. */
+void backings_fill(uint32_t page_offset, uint32_t length, const uint8_t *fill);
+void backings_restore(uint32_t page_offset, uint32_t length);
+
+/* Compare everything; what differs is restored. The host address of the first such byte, 0 if none. */
+uint64_t backings_check_all(void);
+
+#endif

@@ -1,0 +1,90 @@
+#include "boot.h"
+
+#include "channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	/* Not every kernel has every one of these files. */
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		fprintf(stderr, "gpaspec-guest: %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+static void load_modules(void)
+{
+	char line[256];
+	FILE *list = fopen("/modules/order", "re");
+
+	if (list == NULL)
+		fatal("/modules/order: %s", strerror(errno));
+	while (fgets(line, sizeof(line), list) != NULL) {
+		char path[300];
+
+		line[strcspn(line, "\n")] = '\0';
+		snprintf(path, sizeof(path), "/modules/%s", line);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			fatal("%s: %s", path, strerror(errno));
+		if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST)
+			fatal("module %s cannot be loaded: %s", line, strerror(errno));
+		close(fd);
+	}
+	fclose(list);
+}
+
+void boot(void)
+{
+	mkdir("/proc", 0755);
+	mkdir("/dev", 0755);
+	if (mount("proc", "/proc", "proc", 0, NULL) != 0)
+		fatal("/proc cannot be mounted: %s", strerror(errno));
+	if (mount("dev", "/dev", "devtmpfs", 0, NULL) != 0 && errno != EBUSY)
+		fatal("/dev cannot be mounted: %s", strerror(errno));
+	load_modules();
+	/* From here on every oops, warning and lock-up ends this machine at the vector that caused it. */
+	write_file("/proc/sys/kernel/panic_on_oops", "1");
+	write_file("/proc/sys/kernel/panic_on_warn", "1");
+	write_file("/proc/sys/kernel/softlockup_panic", "1");
+	write_file("/proc/sys/kernel/hung_task_panic", "1");
+	/* Large bitmaps are asked for and hardly used. */
+	write_file("/proc/sys/vm/overcommit_memory", "1");
+}
+
+void power_off(void)
+{
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static bool is_at(const char *name, uint32_t vector)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && strtoul(value, NULL, 10) == vector;
+}
+
+void misbehave_at(uint32_t vector)
+{
+	if (is_at("GPASPEC_CRASH", vector))
+		write_file("/proc/sysrq-trigger", "c");
+	if (is_at("GPASPEC_HANG", vector))
+		for (;;)
+			pause();
+}

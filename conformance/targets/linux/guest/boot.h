@@ -1,0 +1,15 @@
+/* What this program has to do first when it is the init of a virtual machine. */
+#ifndef GPASPEC_BOOT_H
+#define GPASPEC_BOOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Mount what is needed, have the kernel stop at the first oops, warning or lock-up, load the modules of /modules. */
+void boot(void);
+void power_off(void) __attribute__((noreturn));
+
+/* For tests of the harness: what to do instead of running this vector, from GPASPEC_CRASH=, GPASPEC_HANG= in the environment. */
+void misbehave_at(uint32_t vector);
+
+#endif

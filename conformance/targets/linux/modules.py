@@ -1,0 +1,88 @@
+"""Kernel modules: find them, unpack them, and put them in an order in which they load."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.target import TargetUnavailable
+from conformance.targets.linux.elf import NotAModule, modinfo
+
+SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module: its name as the kernel spells it (with underscores), its unpacked bytes, what it depends on."""
+
+    name: str
+    image: bytes
+    depends: tuple[str, ...]
+    version: str  # the release it was built for: first word of vermagic
+
+
+def module_name(path: Path) -> str:
+    """The name of a module from its file name: `kvm-amd.ko.xz` is kvm_amd."""
+    return path.name.split(".ko")[0].replace("-", "_")
+
+
+def is_module(path: Path) -> bool:
+    return path.name.endswith(SUFFIXES)
+
+
+def unpacked(path: Path) -> bytes:
+    """The ELF bytes of a module file."""
+    packed = path.read_bytes()
+    if path.name.endswith(".xz"):
+        return lzma.decompress(packed)
+    if path.name.endswith(".gz"):
+        return gzip.decompress(packed)
+    if path.name.endswith(".zst"):
+        tool = shutil.which("zstd")
+        if tool is None:
+            raise TargetUnavailable(f"{path.name} is compressed with zstd: install zstd (apt-get install zstd)")
+        return subprocess.run([tool, "-dc"], input=packed, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    return packed
+
+
+def load(path: Path) -> Module:
+    """Read one module. Raises TargetUnavailable for a file that is none."""
+    try:
+        image = unpacked(path)
+        fields = modinfo(image)
+    except (NotAModule, lzma.LZMAError, OSError, subprocess.SubprocessError) as broken:
+        raise TargetUnavailable(f"{path} is not a kernel module: {broken}") from None
+    depends = tuple(name.replace("-", "_") for name in ",".join(fields.get("depends", [])).split(",") if name)
+    vermagic = (fields.get("vermagic") or [""])[0].split(" ")
+    return Module((fields.get("name") or [module_name(path)])[0].replace("-", "_"), image, depends, vermagic[0])
+
+
+def index(directory: Path) -> dict[str, Path]:
+    """Every module file below a directory, by module name."""
+    return {module_name(path): path for path in sorted(directory.rglob("*.ko*")) if is_module(path)}
+
+
+def in_load_order(roots: tuple[str, ...], available: dict[str, Path]) -> list[Module]:
+    """The roots that are available and all that they depend on, dependencies first.
+
+    A name that is not available is left out: it may be built into the kernel, and loading fails loudly if it is not.
+    """
+    done: dict[str, Module] = {}
+    ordered: list[Module] = []
+
+    def visit(name: str) -> None:
+        if name in done or name not in available:
+            return
+        module = load(available[name])
+        done[name] = module
+        for needed in module.depends:
+            visit(needed)
+        ordered.append(module)
+
+    for root in roots:
+        visit(root)
+    return ordered
