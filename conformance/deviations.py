@@ -1,0 +1,149 @@
+"""Known deviations: a list beside each target, with a reason for each.
+
+    deviations.json   [{"id": "no-room-for-rmaps",             a name for reports
+                        "targets": ["linux-5.10"],             names, with * for any
+                        "vectors": ["5f0c21aa09be"],           the ids of all vectors that show it
+                        "rule": "KVM.SLOT.NO_MEMORY",          what it is about
+                        "observed": {"error": "ENOMEM"},       members that the first differing result must have
+                        "reason": "...", "source": "..."}]     why the kernel does it, and where that was read
+
+`"observed": {"crashed": true}` stands for a crash. A listed vector that passes, is skipped by the target or fails
+otherwise makes the list stale, and a stale list fails the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from conformance.codec import RULES, canonical
+from conformance.fields import FormatError, decode_list, decode_object, decode_text
+from conformance.verdict import DEVIATING, NOT_RUN, PASSED, UNEXPLAINED, Judgement
+
+TARGETS = Path(__file__).parent / "targets"
+
+
+class DeviationsError(Exception):
+    """A list of deviations that cannot be used: which file, where, and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One known deviation."""
+
+    id: str
+    targets: tuple[str, ...]
+    vectors: tuple[str, ...]
+    rule: str
+    observed: dict[str, Any]
+    reason: str
+    source: str
+
+    def is_of(self, target: str) -> bool:
+        return any(fnmatchcase(target, pattern) for pattern in self.targets)
+
+    def describes(self, judgement: Judgement) -> bool:
+        """Whether the vector failed in the way that is listed."""
+        if judgement.differences:
+            observed = judgement.differences[0].observed
+        elif judgement.reason.startswith("crashed: "):
+            observed = {"crashed": True}
+        else:
+            return False
+        return all(name in observed and observed[name] == value for name, value in self.observed.items())
+
+
+def load_deviations(path: Path) -> list[Deviation]:
+    """Read one list. A file that is not there is an empty list."""
+    if not path.exists():
+        return []
+    try:
+        document = json.loads(path.read_text())
+        return [deviation_from(item, f"$[{index}]") for index, item in enumerate(decode_list("$", document))]
+    except (OSError, ValueError) as error:
+        raise DeviationsError(f"{path}: {error}") from error
+    except FormatError as error:
+        raise DeviationsError(f"{path}: {error}") from error
+
+
+def all_deviations(directory: Path = TARGETS) -> list[Deviation]:
+    """The lists of all targets."""
+    return [one for path in sorted(directory.glob("*/deviations.json")) for one in load_deviations(path)]
+
+
+def deviation_from(document: Any, where: str) -> Deviation:
+    decode_object(where, document, ("id", "targets", "vectors", "rule", "observed", "reason", "source"))
+    if document["rule"] not in RULES:
+        raise FormatError(f"{where}.rule", f"there is no rule {document['rule']!r}")
+    if not isinstance(document["observed"], dict) or not document["observed"]:
+        raise FormatError(f"{where}.observed", "says with which members the result differs")
+    for name in ("reason", "source"):
+        if not decode_text(f"{where}.{name}", document[name]).strip():
+            raise FormatError(f"{where}.{name}", "is empty: an unexplained deviation does not belong here")
+    return Deviation(
+        id=decode_text(f"{where}.id", document["id"]),
+        targets=texts(document["targets"], f"{where}.targets"),
+        vectors=texts(document["vectors"], f"{where}.vectors"),
+        rule=document["rule"],
+        observed=document["observed"],
+        reason=document["reason"],
+        source=document["source"],
+    )
+
+
+def texts(value: Any, where: str) -> tuple[str, ...]:
+    found = tuple(decode_text(f"{where}[{i}]", item) for i, item in enumerate(decode_list(where, value)))
+    if not found:
+        raise FormatError(where, "is empty")
+    return found
+
+
+def explained(judgement: Judgement, listed: Sequence[Deviation]) -> Judgement:
+    """The judgement, as deviating if one of the target's listed deviations is what happened."""
+    if judgement.verdict != UNEXPLAINED:
+        return judgement
+    for deviation in listed:
+        if judgement.vector in deviation.vectors and deviation.describes(judgement):
+            return dataclasses.replace(judgement, verdict=DEVIATING, reason=f"{deviation.id}: {deviation.reason}")
+    return judgement
+
+
+def stale_entries(
+    listed: Sequence[Deviation], judgements: Sequence[Judgement], published_ids: frozenset[str], complete: bool
+) -> list[str]:
+    """What is wrong with a target's list after a run, one sentence each. `complete`: all vectors were considered."""
+    by_id = {judgement.vector: judgement for judgement in judgements}
+    found = []
+    for deviation in listed:
+        applied = 0
+        for vector in deviation.vectors:
+            if vector not in published_ids:
+                found.append(f"{deviation.id}: there is no vector {vector} any more")
+                continue
+            judgement = by_id.get(vector)
+            if judgement is None or (judgement.verdict == NOT_RUN and not judgement.reason.startswith("skipped")):
+                continue
+            applied += 1
+            if judgement.verdict == PASSED:
+                found.append(f"{deviation.id}: vector {vector} passes now")
+            elif judgement.verdict == NOT_RUN:
+                found.append(f"{deviation.id}: vector {vector} was {judgement.reason}")
+            elif not deviation.describes(judgement):
+                seen = judgement.differences[0].observed if judgement.differences else judgement.reason
+                found.append(
+                    f"{deviation.id}: vector {vector} fails otherwise than listed: {shorten(seen)}, "
+                    f"listed is {canonical(deviation.observed)}"
+                )
+        if complete and not applied:
+            found.append(f"{deviation.id}: no listed vector applies to this target")
+    return found
+
+
+def shorten(seen: Any) -> str:
+    text = seen if isinstance(seen, str) else canonical(seen)
+    return text if len(text) < 160 else text[:160] + " …"

@@ -1,0 +1,172 @@
+"""The targets that can be named on the command line, and how each is made.
+
+model               both reference models: model-tree, model-array
+c                   our C library, in this process (c-protocol: the same through the protocol)
+linux               Debian kernels in virtual machines (linux-6.1: that one)
+linux-host          the kernel that runs here, through /dev/kvm
+spec                the specification judged by its own vectors
+NAME=COMMAND        an adapter of yours (docs/protocol.md), which calls itself NAME
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from conformance.generate.build import MAIN_PROFILES, VARIANTS
+from conformance.protocol import AdapterTarget
+from conformance.runner import Plan
+from conformance.target import Answer, Environment, Results, StepResult, Target, Trial
+from spec.memslots.slot import EMPTY_VM
+from spec.profile import Profile
+from spec.step import OPERATIONS, step
+
+KERNELS = ("6.1", "5.10")  # Debian kernels that the main job boots
+ALL_PROFILES: tuple[Profile, ...] = (*MAIN_PROFILES, *VARIANTS)
+HOST_DEVICE = Path("/dev/kvm")
+
+
+class UnknownTarget(Exception):
+    """No target has this name; the text says which there are."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user chose about kernels: versions to boot, or an image of their own and its modules."""
+
+    versions: tuple[str, ...] = KERNELS
+    image: Path | None = None
+    modules: Path | None = None
+
+
+class SpecTarget:
+    """The specification as a target. It can only pass: it shows that runner and vectors are in order."""
+
+    name = "spec"
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    def start(self) -> Environment:
+        return Environment(self.name, "1", self.profile, tuple(operation.name for operation in OPERATIONS))
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
+        for trial in trials:
+            vm = EMPTY_VM
+            results: list[StepResult] = []
+            for request in trial.requests:
+                vm, outcome = step(self.profile, vm, request)
+                results.append(outcome)
+            yield Results(trial.id, tuple(results))
+
+    def stop(self) -> None:
+        pass
+
+
+def imported(module: str) -> Any:
+    """A part that another room or target provides, loaded when it is asked for."""
+    return importlib.import_module(module)
+
+
+def is_there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def with_each(make: Callable[[Profile], Target], profiles: Sequence[Profile] = ALL_PROFILES) -> Any:
+    """One instance for each profile, in the order in which vectors are given to them."""
+    return tuple(partial(make, profile) for profile in profiles)
+
+
+def model_tree(profile: Profile) -> Target:
+    return imported("conformance.targets.model").tree_target(profile)  # type: ignore[no-any-return]
+
+
+def model_array(profile: Profile) -> Target:
+    return imported("conformance.targets.model").array_target(profile)  # type: ignore[no-any-return]
+
+
+def c_library(profile: Profile) -> Target:
+    return imported("conformance.targets.c.target").CInProcess(profile)  # type: ignore[no-any-return]
+
+
+def c_by_protocol() -> Target:
+    return AdapterTarget([sys.executable, "-m", "conformance.targets.c.adapter"], name="c")
+
+
+def linux_vm(version: str, modules: Path | None = None, jobs: int = 1) -> Target:
+    return imported("conformance.targets.linux.vm").LinuxVm(version, modules=modules, jobs=jobs)  # type: ignore[no-any-return]
+
+
+def own_kernel(image: Path, modules: Path | None, name: str) -> Target:
+    return imported("conformance.targets.linux.vm").LinuxVm(kernel=image, modules=modules, jobs=2, name=name)  # type: ignore[no-any-return]
+
+
+def linux_host() -> Target:
+    return imported("conformance.targets.linux.host").LinuxHost()  # type: ignore[no-any-return]
+
+
+LIBRARY_PROFILES = tuple(profile for profile in ALL_PROFILES if not profile.region2 and profile.guest_memfd == "absent")
+
+ARRAY_FIRST = tuple(sorted(ALL_PROFILES, key=lambda profile: profile.user_slots))
+
+
+def plans_for(name: str, choice: Choice | None = None) -> list[Plan]:
+    """The targets that a name on the command line stands for. Raises UnknownTarget."""
+    choice = choice or Choice()
+    if "=" in name:
+        own, command = name.split("=", 1)
+        if not own or not command.strip():
+            raise UnknownTarget(f"{name!r}: an adapter is named as NAME=COMMAND")
+        return [Plan(own, (partial(AdapterTarget, command, own),), own_process=True)]
+    if name == "model":
+        return [*plans_for("model-tree"), *plans_for("model-array")]
+    if name == "linux":
+        return linux_plans(choice)
+    if name.startswith("linux-") and name != "linux-host":
+        version = name.removeprefix("linux-")
+        if not version[:1].isdigit():
+            raise UnknownTarget(f"{name!r}: a kernel is named by its version, such as linux-6.1")
+        return [Plan(name, (partial(linux_vm, version, choice.modules, 2),), own_process=True)]
+    single: dict[str, Plan] = {
+        "spec": Plan("spec", with_each(SpecTarget)),
+        "model-tree": Plan("model-tree", with_each(model_tree)),
+        "model-array": Plan("model-array", with_each(model_array, ARRAY_FIRST)),
+        "c": Plan("c", with_each(c_library, LIBRARY_PROFILES)),
+        "c-protocol": Plan("c-protocol", (c_by_protocol,), says="c", own_process=True),
+        "linux-host": Plan("linux-host", (linux_host,), own_process=True),
+    }
+    if name not in single:
+        names = ", ".join((*single, "model", "linux", "linux-VERSION"))
+        raise UnknownTarget(f"there is no target {name!r}; there are {names}, or NAME=COMMAND for an adapter of yours")
+    return [single[name]]
+
+
+def linux_plans(choice: Choice) -> list[Plan]:
+    if choice.image is not None:
+        name = f"linux-{choice.image.name}"
+        return [Plan(name, (partial(own_kernel, choice.image, choice.modules, name),), own_process=True)]
+    jobs = 2 if len(choice.versions) == 1 else 1
+    return [
+        Plan(f"linux-{version}", (partial(linux_vm, version, choice.modules, jobs),), own_process=True)
+        for version in choice.versions
+    ]
+
+
+def default_names() -> list[str]:
+    """What the main job checks: everything that is there."""
+    names = []
+    for name, module in (
+        ("model", "conformance.targets.model"),
+        ("c", "conformance.targets.c.target"),
+        ("linux", "conformance.targets.linux.vm"),
+    ):
+        if is_there(module):
+            names.append(name)
+    if HOST_DEVICE.exists() and is_there("conformance.targets.linux.host"):
+        names.append("linux-host")
+    return names

@@ -1,0 +1,133 @@
+"""From an answer to a verdict: does a vector apply to a target, and did the target do what is expected?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.codec import outcome_json, switch_json
+from conformance.target import Answer, Crashed, Errored, Refused, Results, Skipped, StepResult, Unobservable
+from conformance.vector import Step, Vector
+from spec.memslots.slot import EMPTY_VM
+from spec.outcome import Outcome, Rejected, Written
+from spec.profile import SWITCHES, Profile
+from spec.step import operation_of, step
+
+PASSED = "passed"
+DEVIATING = "deviating"  # known, listed beside the target with its reason
+UNEXPLAINED = "unexplained"
+NOT_RUN = "not_run"
+VERDICTS = (PASSED, DEVIATING, UNEXPLAINED, NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A step at which a target did something else."""
+
+    step: int
+    expected: dict[str, Any]
+    observed: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of one vector at one target.
+
+    `reason` says why it was not run, which listed deviation it is, or how the target failed. `differences` are all
+    steps that differ; the first one is what counts, later ones may follow from it. `results` is what was reported,
+    kept where something differs.
+    """
+
+    vector: str
+    family: str
+    rules: tuple[str, ...]
+    verdict: str
+    reason: str = ""
+    differences: tuple[Difference, ...] = ()
+    results: tuple[StepResult, ...] = ()
+
+
+# Does it apply? --------------------------------------------------------------------------------------------------
+
+
+def published(name: str, value: Any) -> bool:
+    """Whether the published vectors cover this value of a switch."""
+    return any(switch.name == name and value in switch.published for switch in SWITCHES)
+
+
+def why_not(vector: Vector, profile: Profile) -> str:
+    """Why a vector says nothing about a target with this profile, or nothing.
+
+    Where a target has a value that no published vector covers, the expectation is computed anew for it. Where the
+    value is one that other vectors are for, this one is left to them.
+    """
+    missing = [
+        f"{name}={switch_json(name, value)}"
+        for name, value in vector.switches
+        if getattr(profile, name) != value and published(name, getattr(profile, name))
+    ]
+    return "needs " + ", ".join(missing) if missing else ""
+
+
+def expectations(vector: Vector, profile: Profile) -> tuple[Outcome, ...]:
+    """What the spec expects of a target with this profile, for a vector that applies to it."""
+    if all(published(switch.name, getattr(profile, switch.name)) for switch in SWITCHES):
+        return tuple(one.expected for one in vector.steps)
+    vm = EMPTY_VM
+    outcomes = []
+    for one in vector.steps:
+        vm, outcome = step(profile, vm, one.request)
+        outcomes.append(outcome)
+    return tuple(outcomes)
+
+
+# Did it do what is expected? -------------------------------------------------------------------------------------
+
+
+def agrees(request: Any, expected: Outcome, result: StepResult) -> bool:
+    """Whether a reported result is the expected one. Rejections are compared by errno: a kernel knows no rules."""
+    if isinstance(result, Unobservable):
+        return not operation_of(request).changes_state
+    if isinstance(expected, Rejected):
+        if isinstance(result, Rejected):
+            return result.rule.errno == expected.rule.errno
+        return isinstance(result, Refused) and result.errno == expected.rule.errno
+    if isinstance(expected, Written):
+        return (
+            isinstance(result, Written)
+            and result.segments == expected.segments
+            and (result.stopped_by is None) == (expected.stopped_by is None)
+        )
+    return result == expected
+
+
+def differences(steps: Sequence[Step], expected: Sequence[Outcome], results: Sequence[StepResult]) -> list[Difference]:
+    """All steps at which the results are not what is expected."""
+    return [
+        Difference(index, outcome_json(wanted), outcome_json(result))
+        for index, (one, wanted, result) in enumerate(zip(steps, expected, results, strict=True))
+        if not agrees(one.request, wanted, result)
+    ]
+
+
+def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer) -> Judgement:
+    """The verdict on one answer, before the list of known deviations is asked."""
+
+    def verdict(name: str, reason: str = "", **more: Any) -> Judgement:
+        return Judgement(vector.id, vector.family, vector.rules, name, reason, **more)
+
+    match answer:
+        case Skipped(_, reason):
+            return verdict(NOT_RUN, f"skipped by the target: {reason}")
+        case Errored(_, trace):
+            return verdict(UNEXPLAINED, f"errored: {trace}")
+        case Crashed(_, report):
+            return verdict(UNEXPLAINED, f"crashed: {report}")
+        case Results(_, results):
+            if len(results) != len(vector.steps):
+                return verdict(UNEXPLAINED, f"errored: {len(results)} results for {len(vector.steps)} steps")
+            found = differences(vector.steps, expected, results)
+            if not found:
+                return verdict(PASSED)
+            return verdict(UNEXPLAINED, differences=tuple(found), results=tuple(results))
