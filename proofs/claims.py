@@ -8,7 +8,8 @@ from proofs.symbolic.boolean import all_of, negation
 from spec.memslots.slot import Vm
 from spec.outcome import Outcome
 from spec.profile import Profile
-from spec.step import operation_of, step
+from spec.step import operation_of
+from spec.step import step as step
 
 
 def accepted(profile: Profile, vm: Vm, request: Any) -> Any:

@@ -13,7 +13,7 @@ import z3
 import spec.step
 from proofs.symbolic.boolean import merged
 from proofs.symbolic.concrete import plain
-from proofs.symbolic.explorer import CLAIM_TIMEOUT_MS, Explorer, Path, TooManyPaths, Unsupported, exploring, truth
+from proofs.symbolic.explorer import CLAIM_TIMEOUT_MS, Explorer, Path, exploring, forget_everything, truth
 from proofs.theorem import Patch, Theorem, patched
 from proofs.world import AnyWorld, FewWorld, World
 from spec.rule import Check
@@ -63,17 +63,10 @@ def checks_as_formulas() -> Iterator[None]:
 def judge(theorem: Theorem) -> Verdict:
     """Find a witness, prove the theorem, refute its planted bug. Never raises: what went wrong is in the verdict."""
     started = time.perf_counter()
+    forget_everything()
     try:
         verdict = _judge(theorem)
-    except (
-        Unsupported,
-        TooManyPaths,
-        z3.Z3Exception,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
+    except Exception as error:  # whatever a statement or the solver raises, the theorem is not proved
         verdict = Verdict(theorem.id, ERROR, 0.0, detail=f"{type(error).__name__}: {error}")
     return replace(verdict, seconds=time.perf_counter() - started)
 
@@ -138,9 +131,12 @@ def find_witness(theorem: Theorem) -> dict[str, Any] | None:
 
 
 def find_case(
-    world: World, inputs: Callable[[World], dict[str, Any]], given: Callable[..., Any]
+    world: World,
+    inputs: Callable[[World], dict[str, Any]],
+    given: Callable[..., Any],
+    wishes: Callable[..., list[Any]] | None = None,
 ) -> dict[str, Any] | None:
-    """Plain inputs for which a condition holds, or None."""
+    """Plain inputs for which a condition holds, or None. Of the wishes, those are granted that can be."""
     explorer = Explorer()
     with checks_as_formulas(), exploring(explorer):
         symbolic = inputs(world)
@@ -148,9 +144,22 @@ def find_case(
         solver, answer = explorer.check([])
         if answer != z3.sat:
             return None
+        if wishes is not None:
+            grant(solver, [truth(wish) for wish in wishes(**symbolic)])
         case = {name: plain(solver.model(), value) for name, value in symbolic.items()}
     _require(given(**case), "a witness does not meet the hypotheses when it is run on plain values", case)
     return case
+
+
+def grant(solver: Any, wishes: list[Any]) -> None:
+    """Add to a solver that has a model as many wishes as leave it one: all at once, or else one after the other."""
+    if solver.check(*wishes) == z3.sat:
+        return
+    granted: list[Any] = []
+    for wish in wishes:
+        if solver.check(*granted, wish) == z3.sat:
+            granted.append(wish)
+    solver.check(*granted)
 
 
 def find_counterexample(theorem: Theorem) -> dict[str, Any] | None:

@@ -65,7 +65,7 @@ def _given_up(theorem_id: str, why: str) -> Verdict:
 
 
 def matrix_table(report: Report) -> Table:
-    """Operations × invariants: seconds where all theorems are proved, the status where one is not, · where there is none."""
+    """Operations × invariants: seconds where all is proved, the status where something is not, · where nothing is said."""
     verdict_of = {verdict.id: verdict for verdict in report.verdicts}
     shown = [theorem for theorem in THEOREMS if theorem.id in verdict_of]
     operations = list(dict.fromkeys(name for theorem in shown for name in theorem.operations))
@@ -123,7 +123,7 @@ def explain(theorem_id: str) -> str:
     theorem = theorem_named(theorem_id)
     verdict = judge(theorem)
     lines = [
-        f"{theorem.id}: {verdict.status} ({verdict.seconds:.2f} s, {verdict.paths} paths, {verdict.solver_calls} questions)",
+        f"{theorem.id}: {verdict.status} ({verdict.seconds:.2f} s, {verdict.paths} paths)",
         f"  {theorem.sentence}",
         f"  rules: {', '.join(theorem.rules) or 'none'}",
         f"  operations: {', '.join(theorem.operations)}; invariant: {theorem.invariant}; bound: {theorem.bound}",

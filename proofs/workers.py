@@ -1,4 +1,4 @@
-"""Processes that judge theorems: a solver works on one thing at a time, and one that hangs must not hold up the rest."""
+"""Processes that judge theorems: a solver does one thing at a time, and one that hangs must not hold up the rest."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Worker:
 def run_all(
     jobs: Sequence[Any], workers: int, work: Callable[[Any], Any], given_up: Callable[[Any, str], Any]
 ) -> Iterator[Any]:
-    """The result of `work(job)` for each job, as they come. `given_up(job, why)` is the result of one that never came."""
+    """The result of `work(job)` for each job, as they come; `given_up(job, why)` stands for one that never came."""
     waiting = list(reversed(jobs))
     busy: list[_Worker] = []
     try:

@@ -105,13 +105,13 @@ class AnyWorld(World):
 
 
 class FewWorld(World):
-    """Inputs whose sets have at most `count` members."""
+    """Inputs whose sets have at most `count` members, and whose sets of pages have at most `most_pages` pages."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, most_pages: int = FEW_PAGES) -> None:
+        self.count, self.most_pages = count, most_pages
 
     def set_of(self, name: str, shape: Shape) -> FewSet:
-        return FewSet.of(name, shape, self.count)
+        return FewSet.of(name, shape, self.count, self.most_pages)
 
     def pages(self, name: str) -> SymPages:
-        return few_pages(name, FEW_PAGES, HIGHEST_PAGE)
+        return few_pages(name, self.most_pages, HIGHEST_PAGE)

@@ -111,7 +111,7 @@ class AnySet:
         record_of = self.universe.record_of
         old = z3.Implies(
             z3.And(self._is_member(one), self._is_member(other), one != other),
-            self._formula(lambda a, b: holds(a, b), record_of(one), record_of(other)),
+            self._formula(holds, record_of(one), record_of(other)),
         )
         claims = [z3.ForAll([one, other], old)]
         for member in self.new:

@@ -48,12 +48,12 @@ class _ModelDecides(Explorer):
 
 def holds(model: Any, formula: Any) -> bool:
     """Whether a formula is true in a model."""
-    return z3.is_true(model.eval(formula, model_completion=True))
+    return bool(z3.is_true(model.eval(formula, model_completion=True)))
 
 
 def plain_pages(model: Any, pages: SymPages) -> Pages:
     """A set of pages that was made as a list, as the plain set that it is in a model."""
-    if not pages.listed:
+    if pages.listed is None:
         raise Unsupported("a set of pages that was not made as a list")
     there = [model.eval(page, model_completion=True).as_long() for has, page in pages.listed if holds(model, has)]
     return pages_in(tuple((page, page) for page in there))

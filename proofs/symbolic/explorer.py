@@ -82,7 +82,7 @@ class Explorer:
             self.assumed.append(formula)
 
     def remember(self, key: Any, make: Callable[[], Any], *keep: Any) -> Any:
-        """What `make` returned when it was first called for this key. `keep` are objects whose identity is in the key."""
+        """What `make` returned when first called for this key. `keep` are the objects whose identity is in the key."""
         if key not in self.memory:
             self.memory[key] = (make(), keep)
         return self.memory[key][0]
@@ -218,6 +218,14 @@ def truth(value: Any) -> Any:
     if formula is None:
         raise Unsupported(f"{type(value).__name__} is no truth value")
     return formula
+
+
+def forget_everything() -> None:
+    """Start with an empty solver. What it finds then depends only on what it is asked, not on what was asked before.
+
+    Nothing symbolic that was made earlier may be used after.
+    """
+    z3.z3._main_ctx = None  # z3 makes a new one when it is needed next
 
 
 # The explorer of the proof that runs in this process; there is at most one.

@@ -1,7 +1,7 @@
 """A set of at most k records: what witnesses and counterexamples are looked for in.
 
-The same questions as `anyset`, answered without quantifiers, so that the solver always comes to a verdict, and a model of
-it can be turned into a plain frozenset on which the statement is run again.
+The same questions as `anyset`, answered without quantifiers, so that the solver always comes to a verdict, and a model
+of it can be turned into a plain frozenset on which the statement is run again.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ FEW_PAGES = 2
 HIGHEST_PAGE = 2**31 - 2
 
 
-def few_record(name: str, shape: Shape) -> Any:
-    """A record of symbolic values that can become plain ones. Its page sets have at most two pages."""
+def few_record(name: str, shape: Shape, most_pages: int = FEW_PAGES) -> Any:
+    """A record of symbolic values that can become plain ones. Its page sets have at most so many pages."""
     values: dict[str, Any] = {
         field: integer(f"{name}.{field}", low, high) for field, (low, high) in shape.ranges.items()
     }
     lazy = {}
     for field in shape.pages:
-        pages = few_pages(f"{name}.{field}", FEW_PAGES, HIGHEST_PAGE)
+        pages = few_pages(f"{name}.{field}", most_pages, HIGHEST_PAGE)
         lazy[field] = optional(z3.Bool(f"{name}.keeps_{field}"), lambda pages=pages: pages)  # type: ignore[misc]
     return record(shape.kind, values, lazy)
 
@@ -41,9 +41,9 @@ class FewSet:
         self.members, self.shape, self.name = members, shape, name
 
     @staticmethod
-    def of(name: str, shape: Shape, count: int) -> FewSet:
+    def of(name: str, shape: Shape, count: int, most_pages: int = FEW_PAGES) -> FewSet:
         """A new set of at most `count` members."""
-        members = tuple((z3.Bool(f"{name}.has{i}"), few_record(f"{name}{i}", shape)) for i in range(count))
+        members = tuple((z3.Bool(f"{name}.has{i}"), few_record(f"{name}{i}", shape, most_pages)) for i in range(count))
         return FewSet(members, shape, name)
 
     def _formula(self, holds: Callable[..., Any], *members: Any) -> Any:

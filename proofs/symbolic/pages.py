@@ -17,7 +17,7 @@ from proofs.symbolic.integer import integer, term_of
 class SymPages:
     """A set of page numbers, given by a formula for "page is in it"."""
 
-    def __init__(self, holds: Callable[[Any], Any], listed: tuple[tuple[Any, Any], ...] = ()) -> None:
+    def __init__(self, holds: Callable[[Any], Any], listed: tuple[tuple[Any, Any], ...] | None = None) -> None:
         self.holds = holds
         self.listed = listed  # (is it there, page) of a set that is to become plain again
 

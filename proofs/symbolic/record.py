@@ -24,11 +24,15 @@ def record(kind: type, values: dict[str, Any], lazy: dict[str, Callable[[], Any]
     def ordinary(_: type, **fields: Any) -> Any:
         return kind(**fields)
 
-    members: dict[str, Any] = {name: property(lambda self, read=read: read()) for name, read in lazy.items()}
-    made = object.__new__(type(kind.__name__, (kind,), {**members, "__new__": ordinary}))
+    members: dict[str, Any] = {name: _property(read) for name, read in lazy.items()}
+    made: Any = object.__new__(type(kind.__name__, (kind,), {**members, "__new__": ordinary}))
     for name, value in values.items():
         object.__setattr__(made, name, value)
     return made
+
+
+def _property(read: Callable[[], Any]) -> property:
+    return property(lambda _: read())
 
 
 def optional(present: Any, make: Callable[[], Any]) -> Callable[[], Any]:

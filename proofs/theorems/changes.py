@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import proofs.claims
 import spec.memslots.set_region
 import spec.step
+from proofs import claims
 from proofs.bugs import with_effect
 from proofs.claims import accepted, after, outcome
 from proofs.invariants import MODES, same_but_log, same_log_at, valid
@@ -29,6 +29,7 @@ from spec.memslots.set_region import (
 from spec.memslots.set_region import effect as set_region_effect
 from spec.memslots.slot import GUEST_MEMFD, Slot, Vm, has_flag, id_of, slot_named, space_of
 from spec.outcome import Done, Outcome, Rejected
+from spec.pages import NO_PAGES
 from spec.profile import Profile
 from spec.rule import Check, Rule
 from spec.sets import added, removed
@@ -90,7 +91,7 @@ def is_valid(profile: Profile, vm: Vm, **rest: Any) -> Any:
 
 
 def state_is_the_same(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
-    changed, answer = proofs.claims.step(profile, vm, request)
+    changed, answer = claims.step(profile, vm, request)
     return changed is vm and isinstance(answer, Rejected)
 
 
@@ -214,7 +215,7 @@ def size_is_rounded_up(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm
 
 
 def log_starts_anew(vm: Vm, old: Slot | None, flags: int, npages: int) -> Any:
-    return spec.memslots.set_region.NO_PAGES if has_flag(flags, 1) else None
+    return NO_PAGES if has_flag(flags, 1) else None
 
 
 def hva_follows_the_move(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Done]:
@@ -284,7 +285,7 @@ THEOREMS = (
         "a failure changes nothing",
         is_rejected_in_a_valid_vm,
         state_is_the_same,
-        Bug("the effect comes before the checks", (Patch(proofs.claims, "step", effect_before_checks),)),
+        Bug("the effect comes before the checks", (Patch(claims, "step", effect_before_checks),)),
     ),
     about_changes(
         "ONE_OUTCOME",
@@ -336,8 +337,8 @@ THEOREMS = (
     ),
     about_changes(
         "MOVE",
-        "A move changes where the slot is for the guest: size, host address, file, read-only and the pages of a log that "
-        "stays on are kept.",
+        "A move changes where the slot is for the guest: size, host address, file, read-only and the pages of a log "
+        "that stays on are kept.",
         ("KVM.SLOT.HVA_FIXED", "KVM.SLOT.SIZE_FIXED", "KVM.SLOT.READONLY_FIXED", "KVM.SLOT.MEMFD_FIXED"),
         "effect",
         is_accepted(is_move),
@@ -364,8 +365,8 @@ THEOREMS = (
     ),
     Theorem(
         "CHANGE.TOTAL_PAGES",
-        "The pages of all slots together stay below 2^64: there are fewer than 2^31 names, and a slot has fewer than 2^31 "
-        "pages.",
+        "The pages of all slots together stay below 2^64: there are fewer than 2^31 names, and a slot has fewer than "
+        "2^31 pages.",
         ("KVM.SLOT.TOTAL_PAGES",),
         ("set_region",),
         "total of pages",

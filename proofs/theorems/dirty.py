@@ -17,10 +17,10 @@ from proofs.sets import has
 from proofs.symbolic.boolean import all_of, any_of, implies, merged, negation
 from proofs.theorem import Bug, Patch, Theorem
 from proofs.world import LAST_PAGE, World
-from spec.memslots.access import GUEST_SPACE, GUEST_WRITE, VcpuWrite, access_stops_at
+from spec.memslots.access import GUEST_SPACE, GUEST_WRITE, VcpuWrite
 from spec.memslots.clear_dirty_log import CLEAR_DIRTY_LOG, ClearDirtyLog
 from spec.memslots.get_dirty_log import GET_DIRTY_LOG, GetDirtyLog
-from spec.memslots.lookup import slot_holding
+from spec.memslots.lookup import access_stops_at, slot_holding
 from spec.memslots.set_region import SetRegion
 from spec.memslots.slot import Slot, Vm, has_flag, id_of, slot_named, space_of
 from spec.outcome import DirtyPages, Done, Outcome
@@ -275,8 +275,8 @@ THEOREMS = (
     about(
         "set_region",
         "FRESH",
-        "A log that is turned on starts empty, or with exactly the slot's pages where the VM asked for that; with a dirty "
-        "ring there is none.",
+        "A log that is turned on starts empty, or with exactly the slot's pages where the VM asked for that; with a "
+        "dirty ring there is none.",
         ("KVM.MANUAL.OPTIONS", "KVM.DIRTY.RING_EXCLUDES"),
         "log exact",
         starts_to_log,
@@ -289,7 +289,8 @@ THEOREMS = (
     about(
         "get_dirty_log",
         "GET_EXACT",
-        "Reading the log reports exactly its pages in whole 64-bit words, and empties it unless userspace clears by hand.",
+        "Reading the log reports exactly its pages in whole 64-bit words, and empties it unless "
+        "userspace clears by hand.",
         GET_RULES,
         "log exact",
         is_accepted_in_a_valid_vm,

@@ -169,7 +169,8 @@ THEOREMS = (
     ),
     Theorem(
         "LOOKUP.INSIDE",
-        "The host address of a guest byte lies in the host range of its slot, below the user limit; the sum never wraps.",
+        "The host address of a guest byte lies in the host range of its slot, below the user limit; the sum never "
+        "wraps.",
         ("KVM.ACCESS.MAPPED", "KVM.SLOT.HVA_LIMIT"),
         ("lookup",),
         "gfn to hva inside",

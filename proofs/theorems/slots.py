@@ -136,7 +136,7 @@ def offset_is_forgotten(profile: Profile, vm: Vm, request: SetRegion) -> bool:
     file = only(vm.memfds, lambda memfd: memfd.file == request.memfd)
     if not binds_memfd(vm, request) or file is None:
         return False
-    return page_of(request.size) > file.npages
+    return bool(page_of(request.size) > file.npages)
 
 
 # THEOREMS --------------------------------------------------------------------------------------------------------
@@ -178,8 +178,8 @@ THEOREMS = (
     ),
     about_set_region(
         "WELL_FORMED",
-        "After any accepted change, every slot has 1 to 2^31 - 1 pages, aligned addresses, a number, an address space and "
-        "flags that exist, ends below 2^64 on the guest's side and below the user limit on the host's.",
+        "After any accepted change, every slot has 1 to 2^31 - 1 pages, aligned addresses, a number, an address space "
+        "and flags that exist, ends below 2^64 on the guest's side and below the user limit on the host's.",
         (
             "KVM.SLOT.NUMBER",
             "KVM.SLOT.FLAGS",
@@ -214,8 +214,8 @@ THEOREMS = (
     ),
     about_set_region(
         "LOG_WHERE_ASKED",
-        "After any accepted change, a slot keeps a dirty log only if its flag asks for one, and always if the flag asks "
-        "and the VM has no dirty ring.",
+        "After any accepted change, a slot keeps a dirty log only if its flag asks for one, and always if the flag "
+        "asks and the VM has no dirty ring.",
         ("KVM.DIRTY.LOGGED",),
         "log where asked",
         is_accepted_in_a_valid_vm,
