@@ -14,7 +14,7 @@ from conformance.files import (
     load_file,
     schema_text,
 )
-from conformance.generate import by_rule
+from conformance.generate import boundary, by_rule
 from conformance.generate.build import MAIN_PROFILES, SEED, VARIANTS, Collection
 from conformance.vector import Vector
 
@@ -24,7 +24,9 @@ SCHEMA = "schema.json"
 def all_vectors(seed: int = SEED) -> list[Vector]:
     """Every published vector, in the order of generation."""
     collection = Collection()
-    collection.add_all((*MAIN_PROFILES, *VARIANTS), by_rule.drafts)
+    profiles = (*MAIN_PROFILES, *VARIANTS)
+    for drafts in (by_rule.drafts, boundary.singles, boundary.region_pairs):
+        collection.add_all(profiles, drafts)
     return list(collection.vectors.values())
 
 
