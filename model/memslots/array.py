@@ -206,8 +206,8 @@ class ArrayMachine(Machine):
     def remember(self, space: int, number: int, found: Any) -> None:
         self.numbered(space, number).members.last_used = found
 
-    def search_for_vcpu(self, gfn: int) -> SlotCopy | None:
-        return self.look_up(0, gfn)
+    def caches(self, space: int) -> tuple[Any, Any]:
+        return self.spaces[space].active.members.last_used, self.spaces[space].inactive.members.last_used
 
     def planned(self, kind: str, old: SlotCopy | None, new: SlotCopy | None) -> tuple[Change, Rule | None]:
         """The bitmap first, then the copy of the array, then the processor's part, which may fail."""

@@ -124,8 +124,8 @@ class Machine(ABC):
         """Put what a search found into the cache of the set with this number, where it still exists."""
 
     @abstractmethod
-    def search_for_vcpu(self, gfn: int) -> SlotCopy | None:
-        """The copy that holds a guest page, as the machine's virtual CPU looks it up."""
+    def caches(self, space: int) -> tuple[Any, Any]:
+        """What the caches of the active and of the other set hold: all that readers can change of a set."""
 
     @abstractmethod
     def planned(self, kind: str, old: SlotCopy | None, new: SlotCopy | None) -> tuple[Change, Rule | None]:
@@ -147,7 +147,7 @@ class Machine(ABC):
                 return outcome
 
     def steps(self, request: Any) -> Watched:
-        """One request step by step: readers may look (`begin`, `look`) whenever it yields. Run it to its end."""
+        """One request step by step: readers may look whenever it yields. Run it to its end."""
         if isinstance(request, SetRegion):
             return (yield from self._set_region(request))
         return self._at_once(request)
@@ -217,6 +217,14 @@ class Machine(ABC):
         found, to_remember = self.search(looked_in, gfn)
         if to_remember is not None:
             self.remember(space, looked_in.number, to_remember)
+        return self.usable(found)
+
+    def vcpu_look_up(self, gfn: int) -> SlotCopy | None:
+        """The same for the virtual CPU that requests run on, which may have a cache of its own."""
+        return self.look_up(GUEST_SPACE, gfn)
+
+    def usable(self, found: SlotCopy | None) -> SlotCopy | None:
+        """What an access makes of a search's answer: None for an INVALID copy."""
         return usable(found)
 
     # Slots -------------------------------------------------------------------------------------------------------
@@ -420,12 +428,12 @@ class Machine(ABC):
 
     def _vcpu_read(self, request: VcpuRead) -> Outcome:
         self.settings = replace(self.settings, has_vcpu=True)
-        found = usable(self.search_for_vcpu(page_of(request.gpa)))
+        found = self.vcpu_look_up(page_of(request.gpa))
         return Mmio(request.gpa) if found is None else Touched(host_of(found, request.gpa))
 
     def _vcpu_write(self, request: VcpuWrite) -> Outcome:
         self.settings = replace(self.settings, has_vcpu=True)
-        found = usable(self.search_for_vcpu(page_of(request.gpa)))
+        found = self.vcpu_look_up(page_of(request.gpa))
         if found is None or has_flag(found.flags, READONLY):
             return Mmio(request.gpa)
         self._mark_dirty(found, page_of(request.gpa))

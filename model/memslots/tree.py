@@ -33,6 +33,7 @@ from model.memslots.protocol import (
 )
 from model.rbtree import Node, RedBlackTree, next_of, previous_of
 from spec.memslots import set_region as region
+from spec.memslots.access import GUEST_SPACE
 from spec.profile import Profile
 from spec.rule import Rule
 from spec.units import address_of
@@ -155,12 +156,12 @@ class TreeSet:
 
 
 class TreeMachine(Machine):
-    """A VM of a kernel with trees. It has one virtual CPU with a cache of its own."""
+    """A VM of a kernel with trees. Virtual CPUs have caches of their own."""
 
     def __init__(self, profile: Profile, writer: Writer | None = None) -> None:
         spaces = [two_empty_sets(space, TreeSet(), TreeSet()) for space in range(profile.address_spaces)]
         super().__init__(profile, writer or Writer(profile.address_spaces), spaces)
-        self.vcpu = VcpuCache()
+        self.vcpu = VcpuCache()  # of the one virtual CPU that requests run on
 
     def search(self, looked_in: OneSet, gfn: int) -> tuple[SlotCopy | None, Any]:
         after, found = slot_at(looked_in, gfn)
@@ -173,9 +174,16 @@ class TreeMachine(Machine):
         elif state.inactive.number == number:
             self.spaces[space] = replace(state, inactive=replace(state.inactive, last_used=found))
 
-    def search_for_vcpu(self, gfn: int) -> SlotCopy | None:
-        self.vcpu, found = vcpu_slot_at(self.vcpu, self.spaces[0].active, gfn)
-        return found
+    def vcpu_search(self, cache: VcpuCache, looked_in: OneSet, gfn: int) -> tuple[VcpuCache, SlotCopy | None]:
+        """The copy in a set that holds a guest page, as a virtual CPU searches, and what it remembers then."""
+        return vcpu_slot_at(cache, looked_in, gfn)
+
+    def vcpu_look_up(self, gfn: int) -> SlotCopy | None:
+        self.vcpu, found = self.vcpu_search(self.vcpu, self.spaces[GUEST_SPACE].active, gfn)
+        return self.usable(found)
+
+    def caches(self, space: int) -> tuple[Any, Any]:
+        return self.spaces[space].active.last_used, self.spaces[space].inactive.last_used
 
     def planned(self, kind: str, old: SlotCopy | None, new: SlotCopy | None) -> tuple[Change, Rule | None]:
         """The stand-in first, for a delete or move; then the bitmap and the processor's part, which may fail."""
