@@ -77,25 +77,47 @@ PLAIN_CHANGE = st.builds(
     gpa=PAGE.map(lambda page: page * PAGE_SIZE),
     size=st.sampled_from([0, PAGE_SIZE, 2 * PAGE_SIZE]),
 )
-OTHER: st.SearchStrategy[Any] = st.one_of(
-    st.builds(GetDirtyLog, from_owner=RARELY_NOT, slot=SLOT, buffer_ok=RARELY_NOT),
+MEMFD_CHANGE = st.builds(
+    SetRegion,
+    slot=st.integers(0, 4),
+    flags=st.sampled_from([4, 4, 4, 0]),
+    gpa=PAGE.map(lambda page: page * PAGE_SIZE),
+    size=st.sampled_from([0, PAGE_SIZE, 2 * PAGE_SIZE]),
+    version=st.just(2),
+    memfd=st.sampled_from([0, 0, 0, 1]),
+    memfd_offset=st.integers(0, 4).map(lambda page: page * PAGE_SIZE),
+)
+MEMFD = st.one_of(
+    MEMFD_CHANGE,
+    MEMFD_CHANGE,
+    st.builds(CreateGuestMemfd, file=st.just(0), size=st.just(4 * PAGE_SIZE)),
+    st.builds(CreateGuestMemfd, file=st.just(0), size=st.sampled_from([0, 4 * PAGE_SIZE]), flags=st.integers(0, 1)),
+)
+USED_SLOT = st.sampled_from([0, 1, 2, 3, 4, 0x10000])
+LOG = st.one_of(
+    st.builds(GetDirtyLog, slot=USED_SLOT),
+    st.builds(GetDirtyLog, from_owner=RARELY_NOT, slot=SLOT, buffer_ok=st.booleans()),
     st.builds(
         ClearDirtyLog,
-        slot=SLOT,
+        slot=st.one_of(USED_SLOT, SLOT),
         buffer_ok=RARELY_NOT,
-        first_page=st.sampled_from([0, 0, 64, 1, 128]),
+        first_page=st.sampled_from([0, 0, 0, 64, 1, 128]),
         num_pages=st.sampled_from([0, 1, 2, 3, 6, 64, 70]),
         cleared=PAGE_RANGES,
     ),
-    st.builds(EnableManualProtect, options=st.integers(0, 4), flags=st.sampled_from([0, 0, 0, 1])),
-    st.builds(EnableDirtyRing, size=st.sampled_from([0, 4096, 4096, 5000, 2**21])),
-    st.builds(CreateGuestMemfd, file=st.just(0), size=st.sampled_from([0, 4 * PAGE_SIZE]), flags=st.integers(0, 1)),
+)
+ACCESS = st.one_of(
     st.builds(GuestWrite, gpa=BYTE, length=st.sampled_from([0, 1, 12, 2 * PAGE_SIZE])),
     st.builds(VcpuRead, gpa=BYTE),
     st.builds(VcpuWrite, gpa=BYTE),
+)
+OTHER: st.SearchStrategy[Any] = st.one_of(
+    st.builds(EnableManualProtect, options=st.integers(0, 4), flags=st.sampled_from([0, 0, 0, 1])),
+    st.builds(EnableDirtyRing, size=st.sampled_from([0, 4096, 5000, 2**21])),
     st.builds(Lookup, space=st.integers(0, 2), gpa=BYTE, write=st.booleans()),
-    st.builds(FindSlot, slot=SLOT),
+    st.builds(FindSlot, slot=st.one_of(USED_SLOT, SLOT)),
     st.builds(HvaRange, first=BYTE, last=BYTE),
     st.just(Observe()),
 )
-REQUEST: st.SearchStrategy[Any] = st.one_of(CHANGE, PLAIN_CHANGE, PLAIN_CHANGE, OTHER)
+REQUEST: st.SearchStrategy[Any] = st.one_of(PLAIN_CHANGE, PLAIN_CHANGE, CHANGE, LOG, ACCESS, OTHER, MEMFD)
+REQUESTS = st.lists(REQUEST, min_size=15, max_size=60)
