@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model.memslots.machine import Machine
-from model.memslots.protocol import GRACE_PERIOD, PUBLISH, OneSet, SlotCopy, Step, VcpuCache
+from model.memslots.protocol import GRACE_PERIOD, NO_BITMAP, PUBLISH, OneSet, SlotCopy, Step, VcpuCache
 from model.memslots.tree import TreeMachine
 from spec.memslots.lookup import slot_holding
 from spec.memslots.set_region import NO_MEMORY, SetRegion, is_delete, is_move
@@ -272,14 +272,20 @@ class Enumeration:
         self.report.searches += 1
         story = (reader.story, world.position, f"search for page {gfn:#x}")
 
-        found = mapping_of(machine.usable(copy), gfn)
+        used = machine.usable(copy)
+        if used is not None and used.bitmap != NO_BITMAP and used.bitmap not in machine.memory.bitmaps:
+            self._report(f"page {gfn:#x} of address space {reader.space}: its dirty bitmap was freed", story)
+        found = mapping_of(used, gfn)
         expected = self._expected(world, reader, gfn)
-        if found != expected and len(self.report.findings) < self.most_findings:
-            what = f"page {gfn:#x} of address space {reader.space}: found {found}, right is {expected}"
-            self.report.findings.append(Finding(what, in_words(story)))
+        if found != expected:
+            self._report(f"page {gfn:#x} of address space {reader.space}: found {found}, right is {expected}", story)
         return Reader(
             reader.is_vcpu, reader.space, reader.number, reader.stage, reader.generation, cache, to_remember, story
         )
+
+    def _report(self, what: str, story: Any) -> None:
+        if len(self.report.findings) < self.most_findings:
+            self.report.findings.append(Finding(what, in_words(story)))
 
     def _expected(self, world: World, reader: Reader, gfn: int) -> Mapping:
         """What the spec says about a guest page at the reader's stage. Stages are the same in all branches."""

@@ -73,7 +73,7 @@ CHANGE = st.builds(
 PLAIN_CHANGE = st.builds(
     SetRegion,
     slot=st.integers(0, 4),
-    flags=st.sampled_from([0, 1]),
+    flags=st.sampled_from([0, 1, 1, 2, 3]),
     gpa=PAGE.map(lambda page: page * PAGE_SIZE),
     size=st.sampled_from([0, PAGE_SIZE, 2 * PAGE_SIZE]),
 )
@@ -96,6 +96,7 @@ MEMFD = st.one_of(
 USED_SLOT = st.sampled_from([0, 1, 2, 3, 4, 0x10000])
 LOG = st.one_of(
     st.builds(GetDirtyLog, slot=USED_SLOT),
+    st.builds(ClearDirtyLog, slot=USED_SLOT, num_pages=st.integers(0, 2), cleared=PAGE_RANGES),
     st.builds(GetDirtyLog, from_owner=RARELY_NOT, slot=SLOT, buffer_ok=st.booleans()),
     st.builds(
         ClearDirtyLog,
