@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,20 +20,26 @@ from model.memslots.protocol import (
     MOVE,
     REPLACE,
     Change,
+    OneSet,
     SlotCopy,
     TwoSets,
+    VcpuCache,
     Writer,
     invalid_copy,
+    slot_at,
     two_empty_sets,
+    usable,
+    vcpu_slot_at,
 )
 from model.memslots.tree import TreeMachine, TreeSet
-from spec.memslots.access import GuestWrite, VcpuRead
+from spec.memslots.access import GuestWrite, VcpuRead, VcpuWrite
 from spec.memslots.manual_protect import EnableManualProtect
 from spec.memslots.set_region import NO_MEMORY, SetRegion
 from spec.memslots.slot import LOG_DIRTY_PAGES
-from spec.outcome import Done, Rejected
+from spec.outcome import Done, Mmio, Rejected, Touched
+from spec.pages import pages_in
 from spec.profile import Profile
-from spec.sets import added
+from spec.sets import added, every, only, some
 from spec.units import PAGE_SIZE
 from tests.model.checks import assert_idle, assert_set
 from tests.model.requests import PROFILE, REQUEST, REQUESTS
@@ -139,6 +146,7 @@ def test_allocations_may_fail_anywhere(
 OLD = SlotCopy(address=1, space=0, id=0, base_gfn=2, npages=2, hva=0, flags=0)
 NEW = SlotCopy(address=2, space=0, id=0, base_gfn=2, npages=2, hva=0, flags=1)
 MOVED = SlotCopy(address=2, space=0, id=0, base_gfn=3, npages=2, hva=0, flags=0)
+MOVED_AWAY = SlotCopy(address=4, space=0, id=1, base_gfn=8, npages=2, hva=0, flags=0)
 INVALID = invalid_copy(OLD, address=3)
 NAMES = {1: "old", 2: "new", 3: "inv"}
 
@@ -185,3 +193,50 @@ def test_the_trace_of_each_change_over_any_kind_of_set(name: str, kind: type[Any
     assert swaps == {"": 0, "-|new new|- new|new": 1, "old|new new|old new|new": 1}.get(trace, 2)
     assert state.active.generation == 2 * swaps
     assert copies_in(state.active.members) == copies_in(state.inactive.members)
+
+
+@MACHINES
+@pytest.mark.parametrize("to", [3, 2**29])  # the second lies past the last page: that move fails
+def test_what_is_written_while_a_slot_moves_stays_in_its_log(machine_of: MachineOf, to: int) -> None:
+    """All copies of a slot have one bitmap: a page marked through any of them, at any step, stays marked."""
+    written_at = []
+    for moment in range(40):
+        machine = machine_of(Profile())
+        machine.apply(region(0, 2, 2, LOG_DIRTY_PAGES))
+        log: set[int] = set()
+        for number, _ in enumerate(machine.steps(region(0, to, 2, LOG_DIRTY_PAGES))):
+            for gfn in (2, to):
+                outcome = machine.apply(VcpuWrite(gpa=gfn * PAGE_SIZE)) if number == moment else Mmio(0)
+                if isinstance(outcome, Touched):
+                    log.add(outcome.host // PAGE_SIZE)
+                    written_at.append(number)
+        (slot,) = machine.vm().slots
+        assert slot.dirty == pages_in(tuple((page, page) for page in log))
+    assert len(set(written_at)) > 4, "it was written at too few steps to say anything"
+
+
+def test_readers_of_plain_sets_use_the_caches() -> None:
+    """The same lookups over a frozenset: found by search, then from the cache, which is right or not used."""
+    looked_in = OneSet(0, frozenset([OLD, MOVED_AWAY]), 0)
+    assert slot_at(looked_in, 1) == (looked_in, None)
+    after, found = slot_at(looked_in, 3)
+    assert found == OLD and after.last_used == OLD
+    assert slot_at(after, 2) == (after, OLD)
+    assert slot_at(after, 9) == (replace(after, last_used=MOVED_AWAY), MOVED_AWAY)
+
+    cache, found = vcpu_slot_at(VcpuCache(), looked_in, 2)
+    assert found == OLD and cache == VcpuCache(OLD, 0)
+    elsewhere = OneSet(1, frozenset([MOVED_AWAY]), 2)
+    assert vcpu_slot_at(cache, elsewhere, 2) == (VcpuCache(None, 2), None)
+    assert usable(INVALID) is None and usable(None) is None and usable(OLD) == OLD
+
+
+def test_a_set_of_trees_answers_what_a_frozenset_does() -> None:
+    plain, trees = frozenset([OLD, MOVED_AWAY]), TreeSet().added(OLD).added(MOVED_AWAY)
+    for question in (lambda c: c.flags == 0, lambda c: c.base_gfn == 8, lambda c: c.base_gfn == 7):
+        assert every(trees, question) == every(plain, question)
+        assert some(trees, question) == some(plain, question)
+    assert only(trees, lambda c: c.base_gfn == 8) == MOVED_AWAY
+    assert trees.removed(OLD).in_gfn_order() == [MOVED_AWAY]
+    with pytest.raises(AssertionError, match="begin at the same guest page"):
+        trees.added(replace(MOVED_AWAY, id=5, address=9))
