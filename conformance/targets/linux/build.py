@@ -12,7 +12,17 @@ from conformance.target import TargetFailed, TargetUnavailable
 from conformance.targets.linux.cache import cache_directory
 
 SOURCES = Path(__file__).parent / "guest"
-FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", "-static")
+FLAGS = (
+    "-std=c11",
+    "-D_GNU_SOURCE",
+    "-O2",
+    "-fno-tree-vectorize",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-static",
+    "-pthread",
+)
 COMPILE_SECONDS = 120
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conformance.target import (
@@ -27,18 +28,26 @@ from conformance.targets.linux.modules import in_load_order, index
 from conformance.targets.linux.profile import environment_from
 from conformance.targets.linux.qemu import Machine, MachineDied, MachineOptions, qemu_program
 
-MOST_REBOOTS = 20  # in a row of crashes; after that the kernel is too broken to go on
+MOST_CRASHES = 20  # of one shard; after that the kernel is too broken to go on
 
 
 @dataclass
 class Shard:
-    """The vectors of one machine after another: those that have no answer yet, by index."""
+    """The vectors of one machine after another. `records` are those that have no answer yet, by number."""
 
     trials: dict[int, Trial]
     records: dict[int, bytes]
-    reboots: int = 0
-    running: int | None = None
-    answers: dict[int, Answer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Death:
+    """The end of a machine before its time: the vectors that were begun and not answered, in order, and why."""
+
+    suspects: tuple[int, ...]
+    report: str
+
+
+AnswerQueue = queue.Queue[tuple[int, Answer] | BaseException | None]
 
 
 class LinuxVm:
@@ -135,13 +144,20 @@ class LinuxVm:
                 raise TargetFailed(f"{self.name}: {died}\n{machine.last_words()}") from None
             raise TargetFailed(f"{self.name}: the machine ended before it said anything\n{machine.last_words()}")
 
-    def boot(self, records: Sequence[bytes]) -> Machine:
+    @contextlib.contextmanager
+    def boot(self, records: Sequence[bytes], words: tuple[str, ...] = ()) -> Iterator[Machine]:
+        """A machine that runs these vectors; it is ended when the block is left."""
         assert self.kernel is not None
         vectors = initramfs.vectors(flat.encode_file(records))
-        machine = Machine(self.kernel.image, self.system(), vectors, self.options)
-        with self.lock:
-            self.machines.add(machine)
-        return machine
+        options = replace(self.options, command_line=(*self.options.command_line, *words))
+        with Machine(self.kernel.image, self.system(), vectors, options) as machine:
+            with self.lock:
+                self.machines.add(machine)
+            try:
+                yield machine
+            finally:
+                with self.lock:
+                    self.machines.discard(machine)
 
     # RUN -----------------------------------------------------------------------------------------------------------
 
@@ -149,7 +165,7 @@ class LinuxVm:
         """Answer each trial, in order. A crash costs the vector that ran; the rest goes on in a fresh machine."""
         if self.kernel is None:
             raise TargetFailed(f"{self.name} was not started")
-        answers: queue.Queue[tuple[int, Answer] | BaseException | None] = queue.Queue()
+        answers: AnswerQueue = queue.Queue()
         ready: dict[int, Answer] = {}
         records: dict[int, bytes] = {}
         for number, trial in enumerate(trials):
@@ -193,14 +209,19 @@ class LinuxVm:
                 shards.append(Shard({n: trials[n] for n in mine}, {n: records[n] for n in mine}))
         return shards
 
-    def run_shard(self, shard: Shard, answers: queue.Queue[tuple[int, Answer] | BaseException | None]) -> None:
+    def run_shard(self, shard: Shard, answers: AnswerQueue) -> None:
         """Run a shard to its end, machine after machine."""
         try:
+            crashes = 0
             while shard.records and not self.stopping:
-                self.run_machine(shard, answers)
-                if shard.reboots > MOST_REBOOTS:
+                death = self.run_machine(shard, sorted(shard.records), answers)
+                if death is None:
+                    continue
+                self.blame(shard, death, answers)
+                crashes += 1
+                if crashes > MOST_CRASHES and shard.records:
                     raise TargetFailed(
-                        f"{self.name} crashed {shard.reboots} times; {len(shard.records)} vectors were not run"
+                        f"{self.name} crashed {crashes} times; {len(shard.records)} vectors were not run\n{death.report}"
                     )
         except BaseException as broken:  # handed to the thread that waits for answers
             if not self.stopping:
@@ -208,47 +229,53 @@ class LinuxVm:
         finally:
             answers.put(None)
 
-    def run_machine(self, shard: Shard, answers: queue.Queue[tuple[int, Answer] | BaseException | None]) -> None:
-        """Run as much of a shard as one machine lives for."""
+    def blame(self, shard: Shard, death: Death, answers: AnswerQueue) -> None:
+        """Find the vector that a machine died of. VMs are taken down beside later vectors, so there may be several
+        suspects: then each runs alone, one after another, in a machine of its own kind."""
+        if not death.suspects:
+            raise TargetFailed(f"{self.name}: {death.report}")
+        guilty, report = death.suspects[-1], death.report
+        if len(death.suspects) > 1:
+            held: AnswerQueue = queue.Queue()
+            alone = self.run_machine(shard, death.suspects, held, one_by_one=True)
+            if alone is not None and alone.suspects:
+                guilty, report = alone.suspects[-1], alone.report
+            else:
+                report += "\n(The machine did not die again when the last vectors ran one by one.)"
+            while not held.empty():
+                item = held.get()
+                if isinstance(item, tuple) and item[0] != guilty:
+                    answers.put(item)
+        shard.records.pop(guilty, None)
+        answers.put((guilty, Crashed(shard.trials[guilty].id, f"the machine died at this vector: {report}")))
 
-        def answered(number: int, answer: Answer) -> None:
-            del shard.records[number]
-            shard.running = None
-            answers.put((number, answer))
-
-        shard.running = None
-        said_hello = False
-        with self.boot(list(shard.records.values())) as machine:
+    def run_machine(
+        self, shard: Shard, numbers: Sequence[int], answers: AnswerQueue, one_by_one: bool = False
+    ) -> Death | None:
+        """Run these vectors of a shard in one machine; how it died, if it did before it was done."""
+        begun: dict[int, None] = {}
+        words = ("GPASPEC_ONE_BY_ONE=1",) if one_by_one else ()
+        with self.boot([shard.records[number] for number in numbers], words) as machine:
             cause = "it ended before it was done"
             try:
                 for frame in machine.frames():
-                    if frame.kind == flat.HELLO:
-                        said_hello = True
-                    elif frame.kind == flat.BEGIN:
-                        shard.running = frame.index
+                    if frame.kind == flat.BEGIN:
+                        begun[frame.index] = None
                     elif frame.kind == flat.FATAL:
                         raise TargetFailed(f"{self.name}: {frame.payload.decode(errors='replace')}")
                     elif frame.kind == flat.END:
-                        return
-                    elif frame.index == shard.running and frame.index in shard.records:
-                        trial = shard.trials[frame.index]
+                        return None
+                    elif frame.kind != flat.HELLO:
+                        if frame.index not in begun:
+                            raise MachineDied(f"it answered vector {frame.index}, which it had not begun")
                         if machine.alarm():
-                            cause = "the kernel reported a bug"
-                            break
-                        answered(frame.index, answer_from(trial, frame))
-                    else:
-                        raise MachineDied(f"it answered vector {frame.index}, which is not the one that runs")
+                            raise MachineDied("the kernel reported a bug")
+                        del begun[frame.index], shard.records[frame.index]
+                        answers.put((frame.index, answer_from(shard.trials[frame.index], frame)))
             except MachineDied as died:
                 cause = str(died)
-            if self.stopping:
-                return
-            shard.reboots += 1
-            words = machine.last_words()
-            if shard.running is not None and shard.running in shard.records:
-                trial = shard.trials[shard.running]
-                answered(shard.running, Crashed(trial.id, f"the machine died at this vector: {cause}\n{words}"))
-            elif not said_hello or shard.reboots > MOST_REBOOTS:
-                raise TargetFailed(f"{self.name}: {cause}\n{words}")
+            machine.kill()
+            return None if self.stopping else Death(tuple(begun), f"{cause}\n{machine.last_words()}")
 
     # STOP ----------------------------------------------------------------------------------------------------------
 
@@ -256,7 +283,7 @@ class LinuxVm:
         """End every machine that runs."""
         self.stopping = True
         with self.lock:
-            machines, self.machines = list(self.machines), set()
+            machines = list(self.machines)
         for machine in machines:
             machine.kill()
 

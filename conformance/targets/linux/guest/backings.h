@@ -20,18 +20,22 @@ bool backings_hold(uint64_t first, uint64_t length);
 /* A byte value that differs from what every page has at this offset into the page. */
 uint8_t backings_new_byte(uint32_t page_offset);
 
-/* Bytes that changed in `length` bytes from an offset into the page on, over all pages. */
+/*
+ * Where to look: page `only` (a host address), or every page when it is 0. Looking at one page at a time is a matter of speed:
+ * backings_check_all finds what changed anywhere else.
+ */
 struct change {
 	unsigned pages; /* pages that changed there */
 	uint64_t host;	/* host address of the first changed byte, in the first such page */
 	uint32_t mask;	/* which of the bytes changed there: bit 0 for the first of `length` */
 };
-/* Compared with the words that name themselves, or with `fill` (not NULL) as backings_fill put it there. */
-struct change backings_changed(uint32_t page_offset, uint32_t length, const uint8_t *fill);
 
-/* Put these bytes into every page at this offset, or put back what belongs there. */
-void backings_fill(uint32_t page_offset, uint32_t length, const uint8_t *fill);
-void backings_restore(uint32_t page_offset, uint32_t length);
+/* Bytes that differ from the words that name themselves, or from `fill` (not NULL) as backings_fill put it there. */
+struct change backings_changed(uint64_t only, uint32_t page_offset, uint32_t length, const uint8_t *fill);
+
+/* Put these bytes into the page or pages at this offset, or put back what belongs there. */
+void backings_fill(uint64_t only, uint32_t page_offset, uint32_t length, const uint8_t *fill);
+void backings_restore(uint64_t only, uint32_t page_offset, uint32_t length);
 
 /* Compare everything; what differs is restored. The host address of the first such byte, 0 if none. */
 uint64_t backings_check_all(void);

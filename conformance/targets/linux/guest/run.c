@@ -1,12 +1,15 @@
 #include "run.h"
 
 #include "backings.h"
+#include "boot.h"
 #include "channel.h"
+#include "stranger.h"
 #include "vcpu.h"
 #include "vm.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,13 +17,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096ull
 #define CLOCK_BYTES 12
 #define SLACK 4096 /* bytes after a bitmap in which a kernel that writes too much is seen */
 #define SMALL_BITMAP 65536
+#define LARGE_PAGES (1ull << 20)
 #define LARGEST_BITMAP (1ull << 30)
 #define UNWRITTEN 0xa6 /* a bitmap byte before the kernel writes it */
 
@@ -72,26 +75,17 @@ static void answer_errno(int error)
 	answer(error == 0 ? DONE : REFUSED, 0, error == 0 ? 0 : 1, &value);
 }
 
-/* Ask from this process, or from a forked child that has an address space of its own. 0 or an errno. */
+/* Ask from this process, or from the stranger, which has an address space of its own. 0 or an errno. */
 static int call(const struct flat_step *step, int fd, unsigned long request, void *argument)
 {
 	if (!(step->bits & READABLE))
 		argument = nowhere();
 	if (step->bits & FROM_OWNER)
 		return ask(fd, request, argument);
-
-	pid_t child = fork();
-	if (child < 0)
-		leave(ERRORED, "no child process: %s", strerror(errno));
-	if (child == 0)
-		_exit(ask(fd, request, argument));
-	int status;
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			leave(ERRORED, "the child process is lost: %s", strerror(errno));
-	if (!WIFEXITED(status))
-		leave(ERRORED, "the child process died of signal %d", WTERMSIG(status));
-	return WEXITSTATUS(status);
+	int error = stranger_ask(fd, request, argument, _IOC_SIZE(request));
+	if (error < 0)
+		leave(ERRORED, "the process that is to ask in this one's place is lost");
+	return error;
 }
 
 static int other_vms_file(struct vm *vm)
@@ -279,92 +273,124 @@ static void enable_cap(struct vm *vm, const struct flat_step *step, uint32_t cap
 	answer_errno(call(step, vm->fd, KVM_ENABLE_CAP, &enable));
 }
 
-/* Leave the vector if the byte at gpa lives in memory that this harness did not map. */
-static void need_backing(uint64_t gpa, uint64_t length)
+/*
+ * The host address at which to look first for a write to gpa, 0 if anywhere will do. Leaves the vector if that byte lives
+ * in memory that this harness did not map.
+ */
+static uint64_t look_first(uint64_t gpa, uint64_t length)
 {
 	const struct known_slot *slot = known_at(gpa);
 
-	if (slot != NULL && !backings_hold(slot->hva + (gpa - slot->gpa), length))
+	if (slot == NULL)
+		return 0;
+	uint64_t host = slot->hva + (gpa - slot->gpa);
+	if (!backings_hold(host, length))
 		leave(SKIPPED, "guest byte 0x%llx lives at host address 0x%llx, where this harness has no memory",
-		      (unsigned long long)gpa, (unsigned long long)(slot->hva + (gpa - slot->gpa)));
+		      (unsigned long long)gpa, (unsigned long long)host);
+	return host;
+}
+
+/* One page's part of a write of the wall clock. */
+struct piece {
+	uint64_t gpa;
+	uint32_t page_offset, length;
+	const uint8_t *fill; /* what its bytes are before the write */
+	uint64_t look;	     /* the host page to look at, 0 for all */
+	uint64_t seen;	     /* the host page in which bytes changed */
+	uint32_t mask;	     /* which ones */
+};
+
+static bool piece_is_whole(const struct piece *piece)
+{
+	return piece->mask == (uint32_t)((1ull << piece->length) - 1);
+}
+
+/* Write the clock over the fill bytes and see what changed. */
+static void write_pieces(struct vm *vm, struct piece *pieces, int count)
+{
+	for (int i = 0; i < count; i++)
+		backings_fill(pieces[i].look, pieces[i].page_offset, pieces[i].length, pieces[i].fill);
+	int error = wall_clock_write(vm, pieces[0].gpa);
+	if (error != 0)
+		leave(ERRORED, "KVM_SET_MSRS of the wall clock: %s", strerror(error));
+	for (int i = 0; i < count; i++) {
+		struct piece *piece = &pieces[i];
+		struct change change =
+			backings_changed(piece->look, piece->page_offset, piece->length, piece->fill);
+
+		if (change.pages > 1)
+			leave(ERRORED, "one write of the wall clock changed %u pages", change.pages);
+		if (change.pages == 1) {
+			uint64_t page = change.host & ~(PAGE - 1);
+
+			if (piece->seen != 0 && piece->seen != page)
+				leave(ERRORED, "the same guest byte was written at two host addresses");
+			piece->seen = page;
+			piece->mask |= change.mask;
+		}
+		backings_restore(piece->look, piece->page_offset, piece->length);
+	}
 }
 
 static void guest_write(struct vm *vm, const struct flat_step *step)
 {
 	uint64_t gpa = step->v[0];
 	uint32_t offset = (uint32_t)(gpa % PAGE);
-	uint64_t seen[2] = { 0, 0 };
+	uint8_t fill[CLOCK_BYTES];
+	struct piece pieces[2];
+	int count = 1;
 
 	if (gpa == 0 || step->v[1] != CLOCK_BYTES || offset > PAGE - 4 || gpa > UINT64_MAX - CLOCK_BYTES)
 		leave(SKIPPED, "the kernel's wall clock is 12 bytes, never at guest address 0, its first 4 in one page");
-	uint32_t lengths[2] = { CLOCK_BYTES, 0 };
+	pieces[0] = (struct piece){ gpa, offset, CLOCK_BYTES, fill, 0, 0, 0 };
 	if (offset + CLOCK_BYTES > PAGE) {
-		lengths[0] = (uint32_t)PAGE - offset;
-		lengths[1] = CLOCK_BYTES - lengths[0];
-	}
-	uint32_t offsets[2] = { offset, 0 };
-	uint64_t starts[2] = { gpa, gpa + lengths[0] };
+		uint32_t here = (uint32_t)PAGE - offset;
 
-	need_backing(gpa, lengths[0]);
-	if (lengths[1] > 0)
-		need_backing(starts[1], lengths[1]);
+		pieces[0].length = here;
+		pieces[1] = (struct piece){ gpa + here, 0, CLOCK_BYTES - here, fill + here, 0, 0, 0 };
+		count = 2;
+	}
+	for (int i = 0; i < count; i++)
+		pieces[i].look = look_first(pieces[i].gpa, pieces[i].length);
 	int error = vcpu_make(vm);
 	if (error != 0)
 		leave(ERRORED, "no virtual CPU: %s", strerror(error));
 
 	/*
-	 * The kernel adds to the version it finds: all ones makes it change each of its four bytes. Any other byte that happens
-	 * to be written as it was is not seen: then try again over other bytes.
+	 * The kernel adds to the version it finds: all ones makes it change each of those four bytes. Any other byte that
+	 * happens to be written as it was is not seen: then try again over other bytes, and in all pages.
 	 */
-	uint32_t masks[2] = { 0, 0 };
 	for (unsigned attempt = 0; attempt < 8; attempt++) {
-		uint8_t fill[CLOCK_BYTES];
 		bool whole = true;
 
 		memset(fill, 0xff, 4);
 		memset(fill + 4, (int)(0xff - 0x25 * attempt), CLOCK_BYTES - 4);
-		for (int i = 0; i < 2; i++)
-			backings_fill(offsets[i], lengths[i], fill + (i == 0 ? 0 : lengths[0]));
-		error = wall_clock_write(vm, gpa);
-		if (error != 0)
-			leave(ERRORED, "KVM_SET_MSRS of the wall clock: %s", strerror(error));
-		for (int i = 0; i < 2; i++) {
-			struct change change =
-				backings_changed(offsets[i], lengths[i], fill + (i == 0 ? 0 : lengths[0]));
-
-			if (change.pages > 1)
-				leave(ERRORED, "one write of the wall clock changed %u pages", change.pages);
-			if (change.pages == 1) {
-				uint64_t page = change.host & ~(PAGE - 1);
-
-				if (seen[i] != 0 && seen[i] != page)
-					leave(ERRORED, "the same guest byte was written at two host addresses");
-				seen[i] = page;
-				masks[i] |= change.mask;
-			}
-			/* A piece of which nothing was written was not written: that is no accident. */
-			whole = whole && (masks[i] == 0 || masks[i] == (1u << lengths[i]) - 1);
+		write_pieces(vm, pieces, count);
+		for (int i = 0; i < count; i++) {
+			/* A piece of which nothing changed, wherever one looks, was not written: that is no accident. */
+			whole = whole && (piece_is_whole(&pieces[i]) || (pieces[i].mask == 0 && pieces[i].look == 0));
+			if (!piece_is_whole(&pieces[i]) && pieces[i].mask == 0)
+				pieces[i].look = 0;
 		}
 		if (whole)
 			break;
 	}
-	for (int i = 0; i < 2; i++)
-		backings_restore(offsets[i], lengths[i]);
 
 	uint64_t values[6];
-	uint32_t count = 0;
-	uint32_t done = 0;
-	for (int i = 0; i < 2; i++) {
-		if (masks[i] == 0)
-			continue;
-		uint32_t first = (uint32_t)__builtin_ctz(masks[i]), last = 31 - (uint32_t)__builtin_clz(masks[i]);
+	uint32_t used = 0, written = 0;
+	for (int i = 0; i < count; i++) {
+		const struct piece *piece = &pieces[i];
 
-		values[count++] = starts[i] + first;
-		values[count++] = starts[i] + last;
-		values[count++] = seen[i] + offsets[i] + first;
-		done += (uint32_t)__builtin_popcount(masks[i]);
+		if (piece->mask == 0)
+			continue;
+		uint32_t first = (uint32_t)__builtin_ctz(piece->mask), last = 31 - (uint32_t)__builtin_clz(piece->mask);
+
+		values[used++] = piece->gpa + first;
+		values[used++] = piece->gpa + last;
+		values[used++] = piece->seen + piece->page_offset + first;
+		written += (uint32_t)__builtin_popcount(piece->mask);
 	}
-	answer(WRITTEN, done < CLOCK_BYTES, count, values);
+	answer(WRITTEN, written < CLOCK_BYTES, used, values);
 }
 
 static void vcpu_step(struct vm *vm, const struct flat_step *step, bool write)
@@ -372,11 +398,15 @@ static void vcpu_step(struct vm *vm, const struct flat_step *step, bool write)
 	uint64_t gpa = step->v[0];
 	uint32_t offset = (uint32_t)(gpa % PAGE);
 
-	need_backing(gpa, 1);
+	uint64_t look = look_first(gpa, 1);
 	struct access access = vcpu_access(vm, gpa, write, backings_new_byte(offset));
-	struct change change = write ? backings_changed(offset, 1, NULL) : (struct change){ 0, 0, 0 };
+	struct change change = { 0, 0, 0 };
+	if (write)
+		change = backings_changed(look, offset, 1, NULL);
+	if (write && change.pages == 0 && look != 0)
+		change = backings_changed(look = 0, offset, 1, NULL);
 	if (change.pages > 0)
-		backings_restore(offset, 1);
+		backings_restore(look, offset, 1);
 
 	switch (access.end) {
 	case UNSUPPORTED:
@@ -444,37 +474,150 @@ static void run_step(struct vm *vm, const struct flat_step *step)
 	}
 }
 
-void run_vector(const struct flat_vector *vector)
-{
-	static struct vm vm;
-	static bool touches_memory;
+/* What a vector came to, with the VM that it leaves behind. */
+struct finished {
+	struct vm vm;
+	enum frame kind;
+	uint32_t index;
+	void *payload;
+	size_t length;
+};
 
-	results_length = 0;
-	touches_memory = false;
-	int error = vm_open(&vm);
-	if (error != 0) {
-		send_text(ERRORED, vector->index, "no VM: %s", strerror(error));
+/* A ring of finished vectors between the thread that runs them and those that take their VMs down. */
+#define CLOSERS 8
+static struct finished waiting[CLOSERS];
+static unsigned put, taken, gone; /* counted up for ever */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool beside;
+
+static void take_down(struct finished *one)
+{
+	vm_close(&one->vm);
+	pthread_mutex_lock(&lock);
+	send_frame(one->kind, one->index, one->payload, one->length);
+	pthread_mutex_unlock(&lock);
+	free(one->payload);
+}
+
+static void *closer(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		while (taken == put)
+			pthread_cond_wait(&changed, &lock);
+		struct finished one = waiting[taken++ % CLOSERS];
+		pthread_mutex_unlock(&lock);
+		take_down(&one);
+		pthread_mutex_lock(&lock);
+		gone++;
+		pthread_cond_broadcast(&changed);
+	}
+	return NULL;
+}
+
+/* Wait until fewer than this many VMs are being taken down. */
+static void wait_for_closers(unsigned fewer_than)
+{
+	pthread_mutex_lock(&lock);
+	while (put - gone >= fewer_than)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+void run_start(bool one_by_one)
+{
+	beside = !one_by_one;
+	stranger_start();
+	for (int i = 0; beside && i < CLOSERS; i++) {
+		pthread_t thread;
+		int error = pthread_create(&thread, NULL, closer, NULL);
+
+		if (error != 0)
+			fatal("no thread: %s", strerror(error));
+	}
+}
+
+void run_finish(void)
+{
+	wait_for_closers(1);
+}
+
+static void finish(struct finished *one, bool large)
+{
+	if (!beside) {
+		take_down(one);
 		return;
 	}
-	if (setjmp(give_up) == 0) {
-		const uint8_t *next = (const uint8_t *)(vector + 1) + vector->id_bytes;
+	wait_for_closers(CLOSERS);
+	pthread_mutex_lock(&lock);
+	waiting[put++ % CLOSERS] = *one;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	/* What a huge slot held must be free again before the next vector asks for memory. */
+	if (large)
+		wait_for_closers(1);
+}
 
-		give_up_kind = RESULTS;
-		for (uint32_t number = 0; number < vector->steps; number++) {
-			const struct flat_step *step = (const struct flat_step *)next;
+/* Run the steps; how the vector ends is left in give_up_kind, give_up_text and the results. */
+static void run_steps(struct vm *vm, const struct flat_vector *vector)
+{
+	const uint8_t *next = (const uint8_t *)(vector + 1) + vector->id_bytes;
 
-			touches_memory |= step->operation >= GUEST_WRITE && step->operation <= VCPU_WRITE;
-			run_step(&vm, step);
-			next += sizeof(*step) + (size_t)step->ranges * 16;
-		}
+	for (uint32_t number = 0; number < vector->steps; number++) {
+		const struct flat_step *step = (const struct flat_step *)next;
+
+		run_step(vm, step);
+		next += sizeof(*step) + (size_t)step->ranges * 16;
 	}
-	vm_close(&vm);
-	uint64_t wild = touches_memory ? backings_check_all() : 0;
-	if (wild != 0 && give_up_kind == RESULTS)
-		send_text(ERRORED, vector->index, "host memory changed where no step had it changed: 0x%llx",
-			  (unsigned long long)wild);
-	else if (give_up_kind == RESULTS)
-		send_frame(RESULTS, vector->index, results, results_length);
-	else
-		send_text(give_up_kind, vector->index, "%s", give_up_text);
+}
+
+static bool touches_memory(const struct flat_vector *vector)
+{
+	const uint8_t *next = (const uint8_t *)(vector + 1) + vector->id_bytes;
+
+	for (uint32_t number = 0; number < vector->steps; number++) {
+		const struct flat_step *step = (const struct flat_step *)next;
+
+		if (step->operation >= GUEST_WRITE && step->operation <= VCPU_WRITE)
+			return true;
+		next += sizeof(*step) + (size_t)step->ranges * 16;
+	}
+	return false;
+}
+
+void run_vector(const struct flat_vector *vector)
+{
+	static struct finished one;
+
+	pthread_mutex_lock(&lock);
+	send_frame(BEGIN, vector->index, NULL, 0);
+	pthread_mutex_unlock(&lock);
+	misbehave_at(vector->index);
+	results_length = 0;
+	give_up_kind = RESULTS;
+	int error = vm_open(&one.vm);
+	if (error != 0) {
+		give_up_kind = ERRORED;
+		snprintf(give_up_text, sizeof(give_up_text), "no VM: %s", strerror(error));
+	} else if (setjmp(give_up) == 0) {
+		run_steps(&one.vm, vector);
+	}
+	uint64_t wild = touches_memory(vector) ? backings_check_all() : 0;
+	if (wild != 0 && give_up_kind == RESULTS) {
+		give_up_kind = ERRORED;
+		snprintf(give_up_text, sizeof(give_up_text),
+			 "host memory changed where no step had it changed: 0x%llx", (unsigned long long)wild);
+	}
+	one.index = vector->index;
+	one.kind = give_up_kind;
+	one.length = give_up_kind == RESULTS ? results_length : strlen(give_up_text);
+	one.payload = malloc(one.length + 1);
+	if (one.payload == NULL)
+		fatal("no memory for results");
+	memcpy(one.payload, give_up_kind == RESULTS ? (const void *)results : give_up_text, one.length);
+	bool large = known_pages() > LARGE_PAGES;
+	forget_all();
+	finish(&one, large);
 }

@@ -17,6 +17,7 @@ unsigned user_slots;
 static struct known_slot table[KEYS];
 static uint32_t keys[KEYS]; /* those that were used since the last forget_all */
 static uint32_t keys_used;
+static uint64_t most_pages; /* of one slot */
 
 static uint32_t key_of(uint32_t slot)
 {
@@ -79,7 +80,6 @@ void vm_close(struct vm *vm)
 	close_if_open(vm->plain_file_fd);
 	close_if_open(vm->fd);
 	vm->run = NULL;
-	forget_all();
 }
 
 void remember(uint32_t slot, uint64_t gpa, uint64_t size, uint64_t hva)
@@ -94,12 +94,20 @@ void remember(uint32_t slot, uint64_t gpa, uint64_t size, uint64_t hva)
 	if (!listed)
 		keys[keys_used++] = key;
 	table[key] = (struct known_slot){ true, gpa, size, hva };
+	if (size / 4096 > most_pages)
+		most_pages = size / 4096;
 }
 
 void forget_all(void)
 {
+	most_pages = 0;
 	while (keys_used > 0)
 		table[keys[--keys_used]] = (struct known_slot){ false, 0, 0, 0 };
+}
+
+uint64_t known_pages(void)
+{
+	return most_pages;
 }
 
 const struct known_slot *known(uint32_t slot)

@@ -42,6 +42,7 @@ void *nowhere(void);
  */
 void remember(uint32_t slot, uint64_t gpa, uint64_t size, uint64_t hva);
 void forget_all(void);
+uint64_t known_pages(void); /* of the largest slot since forget_all */
 const struct known_slot *known(uint32_t slot);
 const struct known_slot *known_at(uint64_t gpa);
 
