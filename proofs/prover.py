@@ -63,7 +63,6 @@ def checks_as_formulas() -> Iterator[None]:
 def judge(theorem: Theorem) -> Verdict:
     """Find a witness, prove the theorem, refute its planted bug. Never raises: what went wrong is in the verdict."""
     started = time.perf_counter()
-    forget_everything()
     try:
         verdict = _judge(theorem)
     except Exception as error:  # whatever a statement or the solver raises, the theorem is not proved
@@ -97,6 +96,7 @@ def _judge(theorem: Theorem) -> Verdict:
 def prove(theorem: Theorem, timeout_ms: int = CLAIM_TIMEOUT_MS) -> Verdict:
     """Whether the claim holds on every path, in all cases that the hypotheses allow."""
     world = theorem.proved_in() if theorem.proved_in else AnyWorld()
+    forget_everything()
     explorer = Explorer()
     count = 0
     with checks_as_formulas(), exploring(explorer):
@@ -127,7 +127,8 @@ def _claim(path: Path) -> Any:
 
 def find_witness(theorem: Theorem) -> dict[str, Any] | None:
     """A case in which the hypotheses hold, run again in plain Python; None if there is none among the small ones."""
-    return find_case(FewWorld(theorem.few), theorem.inputs, theorem.given)
+    cases = (find_case(FewWorld(count), theorem.inputs, theorem.given) for count in range(1, theorem.few + 1))
+    return next((case for case in cases if case is not None), None)
 
 
 def find_case(
@@ -137,6 +138,7 @@ def find_case(
     wishes: Callable[..., list[Any]] | None = None,
 ) -> dict[str, Any] | None:
     """Plain inputs for which a condition holds, or None. Of the wishes, those are granted that can be."""
+    forget_everything()
     explorer = Explorer()
     with checks_as_formulas(), exploring(explorer):
         symbolic = inputs(world)
@@ -163,10 +165,18 @@ def grant(solver: Any, wishes: list[Any]) -> None:
 
 
 def find_counterexample(theorem: Theorem) -> dict[str, Any] | None:
-    """A case in which the hypotheses hold and the claim does not, run again in plain Python; None if none is found."""
+    """A case in which the hypotheses hold and the claim does not, run again in plain Python; None if none is found.
+
+    Small sets come first, so that the case is as small as can be.
+    """
+    cases = (_counterexample(theorem, FewWorld(count)) for count in range(1, theorem.few + 1))
+    return next((case for case in cases if case is not None), None)
+
+
+def _counterexample(theorem: Theorem, world: World) -> dict[str, Any] | None:
+    forget_everything()
     explorer = Explorer()
     with checks_as_formulas(), exploring(explorer):
-        world = FewWorld(theorem.few)
         symbolic = theorem.inputs(world)
         explorer.assume(explorer.formula(lambda: theorem.given(**symbolic)))
         for path in explorer.paths(lambda: theorem.holds(**symbolic)):

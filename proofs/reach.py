@@ -37,7 +37,7 @@ def setup_for(profile: Profile, vm: Vm) -> tuple[Any, ...] | None:
 
     Logs with some pages in them are not built: a VM is found whose logs are as they start.
     """
-    files = [
+    files: list[Any] = [
         CreateGuestMemfd(file=memfd.file, size=address_of(memfd.npages))
         for memfd in sorted(vm.memfds, key=lambda memfd: memfd.file)
     ]
@@ -45,7 +45,8 @@ def setup_for(profile: Profile, vm: Vm) -> tuple[Any, ...] | None:
     options = MANUAL_PROTECT * vm.manual_protect + INITIALLY_SET * vm.initially_dirty
     modes = [EnableManualProtect(options=options)] if options else []
     ring = [EnableDirtyRing(size=vm.dirty_ring)] if vm.dirty_ring else []
-    for parts in permutations((slots, modes, ring)):
+    groups: list[list[Any]] = [slots, modes, ring]
+    for parts in permutations(groups):
         setup = [*files, *(request for part in parts for request in part), *([VcpuRead()] if vm.has_vcpu else [])]
         if reached(profile, setup) == vm:
             return tuple(setup)

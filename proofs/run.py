@@ -65,7 +65,7 @@ def _given_up(theorem_id: str, why: str) -> Verdict:
 
 
 def matrix_table(report: Report) -> Table:
-    """Operations × invariants: seconds where all is proved, the status where something is not, · where nothing is said."""
+    """Operations × invariants: seconds where all is proved, else the first other status; · where nothing is said."""
     verdict_of = {verdict.id: verdict for verdict in report.verdicts}
     shown = [theorem for theorem in THEOREMS if theorem.id in verdict_of]
     operations = list(dict.fromkeys(name for theorem in shown for name in theorem.operations))

@@ -12,7 +12,7 @@ import z3
 
 from proofs.symbolic.anyset import AnySet, Universe
 from proofs.symbolic.boolean import SymBool, boolean
-from proofs.symbolic.fewset import FEW_PAGES, HIGHEST_PAGE, FewSet
+from proofs.symbolic.fewset import FEW_PAGES, HIGHEST_PAGE, FewSet, few_record
 from proofs.symbolic.integer import integer
 from proofs.symbolic.pages import SymPages, any_pages, few_pages
 from proofs.symbolic.record import SymWord, optional, record
@@ -60,9 +60,13 @@ class World:
         """A truth value."""
         return boolean(name)
 
-    def member(self, members: Any, name: str) -> Any:
-        """Some member of a set: what is proved of it is proved of each."""
-        return members.any_member(name)
+    def candidate(self, members: Any, name: str) -> Any:
+        """Something that may be a member of a set or not: what is proved of it is proved of everything."""
+        return members.candidate(name)
+
+    def record(self, name: str, shape: Shape) -> Any:
+        """One record of this shape, of no set."""
+        return few_record(name, shape)
 
     def vm(self) -> Vm:
         """Any VM at all, valid or not."""

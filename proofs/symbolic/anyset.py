@@ -4,7 +4,7 @@ Its members are the things of an uninterpreted sort for which `member` holds; ea
 `every` and `some` become quantifiers, so what is proved about this set is proved of every finite set, however large.
 Two things may have the same values in all fields; a real set has no such twins, so the proof covers more than it must.
 
-An edited set is the original, less some things, plus some records that were made since.
+An edited set is the original, with things taken out or put back since, in order, plus records that were made since.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import z3
 
 from proofs.symbolic.boolean import SymBool
-from proofs.symbolic.explorer import Unsupported, current, truth
+from proofs.symbolic.explorer import Unsupported, current
 from proofs.symbolic.integer import SymInt
 from proofs.symbolic.pages import SymPages
 from proofs.symbolic.record import optional, record
@@ -73,11 +73,15 @@ class Universe:
 class AnySet:
     """A set of any size. It answers the questions of `spec.sets` and `proofs.sets`."""
 
-    def __init__(self, universe: Universe, gone: tuple[Any, ...] = (), new: tuple[Any, ...] = ()) -> None:
-        self.universe, self.gone, self.new = universe, gone, new
+    def __init__(self, universe: Universe, edits: tuple[tuple[Any, bool], ...] = (), new: tuple[Any, ...] = ()) -> None:
+        self.universe, self.new = universe, new
+        self.edits = edits  # (thing, whether it was put back or taken out), the latest last
 
     def _is_member(self, thing: Any) -> Any:
-        return z3.And(self.universe.member(thing), *(thing != lost for lost in self.gone))
+        is_member = self.universe.member(thing)
+        for edited, is_back in self.edits:
+            is_member = z3.Or(is_member, thing == edited) if is_back else z3.And(is_member, thing != edited)
+        return is_member
 
     def _bound_thing(self) -> Any:
         return z3.Const(f"{self.universe.name}!bound{current().quantifier_depth}", self.universe.sort)
@@ -147,20 +151,21 @@ class AnySet:
         return witness
 
     def added(self, member: Any) -> AnySet:
-        """The set with a record that was made since."""
-        if self.universe.thing_of(member) is not None:
-            raise Unsupported("adding a member of the original set again")
-        return AnySet(self.universe, self.gone, (*self.new, member))
+        """The set with one more record."""
+        thing = self.universe.thing_of(member)
+        if thing is not None:
+            return AnySet(self.universe, (*self.edits, (thing, True)), self.new)
+        return AnySet(self.universe, self.edits, (*self.new, member))
 
     def removed(self, member: Any) -> AnySet:
         """The set without this member."""
         thing = self.universe.thing_of(member)
         if thing is not None:
-            return AnySet(self.universe, (*self.gone, thing), self.new)
+            return AnySet(self.universe, (*self.edits, (thing, False)), self.new)
         kept = tuple(known for known in self.new if known is not member)
         if len(kept) == len(self.new):
             raise Unsupported("removing a record that is no member")
-        return AnySet(self.universe, self.gone, kept)
+        return AnySet(self.universe, self.edits, kept)
 
     def has(self, member: Any) -> SymBool:
         """Whether this very record is a member."""
@@ -169,8 +174,6 @@ class AnySet:
             return SymBool(self._is_member(thing))
         return SymBool(z3.BoolVal(any(known is member for known in self.new)))
 
-    def any_member(self, name: str) -> Any:
-        """Some member of a set that was not edited, no matter which: what is proved of it is proved of each."""
-        member = self.universe.name_thing(name)
-        current().ground.append(truth(self.has(member)))
-        return member
+    def candidate(self, name: str) -> Any:
+        """Something that may be a member or not: what is proved of it is proved of everything."""
+        return self.universe.name_thing(name)

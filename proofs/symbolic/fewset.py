@@ -12,7 +12,7 @@ from typing import Any
 import z3
 
 from proofs.symbolic.boolean import SymBool
-from proofs.symbolic.explorer import Unsupported, current, truth
+from proofs.symbolic.explorer import Unsupported, current
 from proofs.symbolic.integer import integer
 from proofs.symbolic.pages import few_pages
 from proofs.symbolic.record import optional, record
@@ -89,9 +89,10 @@ class FewSet:
         """Whether this very record is a member."""
         return SymBool(z3.Or(*(there for there, one in self.members if one is member)))
 
-    def any_member(self, name: str) -> Any:
-        """Some member. The first will do: no member differs from another but by its values, which are arbitrary."""
+    def candidate(self, name: str) -> Any:
+        """Something that may be a member or not. Each name takes the next, from the first on again after the last."""
         if not self.members:
-            raise Unsupported("a member of the empty set")
-        current().ground.append(truth(self.has(self.members[0][1])))
-        return self.members[0][1]
+            return few_record(name, self.shape)
+        taken: list[str] = current().remember(("candidates of", self.name), list)
+        taken.append(name)
+        return self.members[(len(taken) - 1) % len(self.members)][1]

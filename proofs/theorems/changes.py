@@ -41,13 +41,13 @@ NUMBERS_AT_MOST = 2**15 - 1  # a slot number is a positive signed 16-bit int in 
 
 
 def any_change(world: World) -> dict[str, Any]:
-    """A change, some member of the set before it, and some page of a slot."""
+    """A change, something that may be a slot before it, and some page of a slot."""
     vm = world.vm()
     return {
         "profile": world.profile(),
         "vm": vm,
         "request": set_region(world),
-        "other": world.member(vm.slots, "other"),
+        "other": world.candidate(vm.slots, "other"),
         "page": world.integer("page", 0, LAST_PAGE),
     }
 
@@ -107,7 +107,7 @@ def outcome_is_the_first_broken_rule(profile: Profile, vm: Vm, request: SetRegio
 
 def others_are_untouched(profile: Profile, vm: Vm, request: SetRegion, other: Slot, **rest: Any) -> Any:
     is_named = all_of(other.space == space_of(request.slot), other.id == id_of(request.slot))
-    return any_of(is_named, has(after(profile, vm, request).slots, other))
+    return any_of(negation(has(vm.slots, other)), is_named, has(after(profile, vm, request).slots, other))
 
 
 def modes_and_files_are_untouched(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:

@@ -33,7 +33,7 @@ from spec.units import page_of
 
 
 def any_request(operation: str) -> Callable[[World], dict[str, Any]]:
-    """A request of this operation, some slot before it, and some page number within a slot."""
+    """A request of this operation, something that may be a slot before it, and some page of a slot."""
 
     def inputs(world: World) -> dict[str, Any]:
         vm = world.vm()
@@ -41,7 +41,7 @@ def any_request(operation: str) -> Callable[[World], dict[str, Any]]:
             "profile": world.profile(),
             "vm": vm,
             "request": REQUESTS[operation](world),
-            "other": world.member(vm.slots, "other"),
+            "other": world.candidate(vm.slots, "other"),
             "page": world.integer("page", 0, LAST_PAGE),
         }
 
@@ -163,7 +163,7 @@ def mark_is_exact(profile: Profile, vm: Vm, request: VcpuWrite, page: int, other
 def others_keep_their_log(profile: Profile, vm: Vm, request: Any, other: Slot, **rest: Any) -> Any:
     """Every slot but the one that the call names is still there as it was."""
     is_named = all_of(other.space == space_of(request.slot), other.id == id_of(request.slot))
-    return any_of(is_named, has(after(profile, vm, request).slots, other))
+    return any_of(negation(has(vm.slots, other)), is_named, has(after(profile, vm, request).slots, other))
 
 
 def logs_are_inside_after(profile: Profile, vm: Vm, request: Any, page: int, **rest: Any) -> Any:

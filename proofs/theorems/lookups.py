@@ -10,6 +10,7 @@ from proofs.bugs import with_check, with_effect
 from proofs.claims import accepted, after, outcome
 from proofs.invariants import same_but_log, valid
 from proofs.requests import find_slot, lookup
+from proofs.sets import has
 from proofs.symbolic.boolean import all_of, merged, negation
 from proofs.theorem import Bug, Patch, Theorem
 from proofs.world import LAST_PAGE, World
@@ -28,7 +29,7 @@ def a_slot_and_a_gfn(world: World) -> dict[str, Any]:
     return {
         "profile": world.profile(),
         "vm": vm,
-        "one": world.member(vm.slots, "one"),
+        "one": world.candidate(vm.slots, "one"),
         "gfn": world.integer("gfn", 0, LAST_PAGE),
     }
 
@@ -48,7 +49,7 @@ def any_find(world: World) -> dict[str, Any]:
 
 
 def it_holds_the_gfn(profile: Profile, vm: Vm, one: Slot, gfn: int) -> Any:
-    return all_of(valid(profile, vm), merged(slot_contains)(one, gfn))
+    return all_of(valid(profile, vm), has(vm.slots, one), merged(slot_contains)(one, gfn))
 
 
 def slot_contains(slot: Slot, gfn: int) -> bool:

@@ -1,0 +1,529 @@
+"""The two sets of slots of an address space: what readers find while the writer changes one slot, step by step.
+
+These theorems run the code of `model.memslots.protocol` itself, over a set of any size. Each is about one kind of
+change; `run` collects what can be seen after each of its steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import model.memslots.protocol as protocol
+from model.memslots.protocol import (
+    CREATE,
+    DELETE,
+    FLAGS_ONLY,
+    IN_PROGRESS,
+    MOVE,
+    Change,
+    OneSet,
+    SlotCopy,
+    Step,
+    Steps,
+    TwoSets,
+    VcpuCache,
+    Writer,
+    invalid_copy,
+    searched,
+)
+from proofs.sets import every_pair, has
+from proofs.symbolic.boolean import all_of, any_of, implies, negation
+from proofs.symbolic.shape import Shape
+from proofs.theorem import UNBOUNDED, Bug, Patch, Theorem
+from proofs.world import LAST_PAGE, NEVER_A_FILE, World
+from spec.memslots.set_region import MAX_SLOT_PAGES
+from spec.sets import added, every, some
+from spec.units import U16_MAX, U32_MAX, U64_MAX
+
+HIGHEST_ADDRESS = U64_MAX
+
+COPY_SHAPE = Shape(
+    kind=SlotCopy,
+    ranges={
+        "address": (1, HIGHEST_ADDRESS),
+        "space": (0, U16_MAX),
+        "id": (0, U16_MAX),
+        "base_gfn": (0, LAST_PAGE),
+        "npages": (1, MAX_SLOT_PAGES),
+        "hva": (0, U64_MAX),
+        "flags": (0, U32_MAX),
+        "bitmap": (0, HIGHEST_ADDRESS),
+        "memfd": (NEVER_A_FILE, U32_MAX),
+        "memfd_page": (0, LAST_PAGE),
+    },
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of change, and whether its preparation fails."""
+
+    name: str
+    kind: str
+    fails: bool = False
+
+
+KINDS = (
+    Kind("create", CREATE),
+    Kind("flags only", FLAGS_ONLY),
+    Kind("delete", DELETE),
+    Kind("move", MOVE),
+    Kind("failed delete", DELETE, fails=True),
+    Kind("failed move", MOVE, fails=True),
+)
+
+FAILED_AT_ONCE = (
+    Kind("failed create", CREATE, fails=True),
+    Kind("failed flags only", FLAGS_ONLY, fails=True),
+)
+
+# INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
+
+
+def any_idle_sets(world: World) -> dict[str, Any]:
+    """The slots of an address space, the old and the new copy of one of them, the caches, pages, an address."""
+    members = world.set_of("copy", COPY_SHAPE)
+    return {
+        "members": members,
+        "old": world.candidate(members, "old"),
+        "new": world.record("new", COPY_SHAPE),
+        "stand_in": world.integer("stand_in", 1, HIGHEST_ADDRESS),
+        "address": world.integer("address", 1, HIGHEST_ADDRESS),
+        "used": world.candidate(members, "used"),
+        "is_used": world.boolean("is_used"),
+        "generation": world.integer("generation", 0, IN_PROGRESS // 2),
+        "spaces": world.integer("spaces", 1, U16_MAX + 1),
+        "gfn": world.integer("gfn", 0, LAST_PAGE),
+        "gfn_before": world.integer("gfn_before", 0, LAST_PAGE),
+    }
+
+
+def are_apart(one: SlotCopy, other: SlotCopy) -> Any:
+    """Two copies share no guest page."""
+    return any_of(one.base_gfn + one.npages <= other.base_gfn, other.base_gfn + other.npages <= one.base_gfn)
+
+
+def are_sane(members: Any) -> Any:
+    """The copies of one address space differ in address and number, and share no guest page."""
+    return every_pair(
+        members,
+        lambda one, other: all_of(one.address != other.address, one.id != other.id, are_apart(one, other)),
+    )
+
+
+def can_be_changed(
+    kind: Kind, members: Any, old: SlotCopy, new: SlotCopy, stand_in: int, used: SlotCopy, is_used: Any, **rest: Any
+) -> Any:
+    """The sets are idle and sane, the change is one that the rules admit, new copies have addresses of their own."""
+    fresh = every(members, lambda copy: all_of(copy.address != new.address, copy.address != stand_in))
+    others_are_clear = every(members, lambda copy: any_of(copy.id == new.id, are_apart(copy, new)))
+    claims = [are_sane(members), fresh, new.address != stand_in, implies(is_used, has(members, used))]
+    if kind.kind == CREATE:
+        claims += [others_are_clear, every(members, lambda copy: copy.id != new.id)]
+    else:
+        claims += [has(members, old), new.id == old.id]
+    if kind.kind == MOVE:
+        claims += [others_are_clear, new.npages == old.npages, new.base_gfn != old.base_gfn]
+    if kind.kind == FLAGS_ONLY:
+        claims += [new.npages == old.npages, new.base_gfn == old.base_gfn]
+    return all_of(*claims)
+
+
+def has_two_spaces(spaces: int, **rest: Any) -> Any:
+    return spaces == 2
+
+
+# RUNNING THE PROTOCOL --------------------------------------------------------------------------------------------
+
+
+def idle(members: Any, used: SlotCopy, is_used: Any, generation: int) -> TwoSets:
+    """Both sets alike; the cache of either has what was found in it last, if anything was."""
+    last_used = used if is_used else None
+    return TwoSets(OneSet(0, members, generation, last_used), OneSet(1, members, generation, last_used))
+
+
+def change_of(kind: Kind, old: SlotCopy, new: SlotCopy, stand_in: int) -> Change:
+    return Change(
+        kind.kind,
+        old=None if kind.kind == CREATE else old,
+        new=None if kind.kind == DELETE else new,
+        invalid=invalid_copy(old, stand_in) if kind.kind in (MOVE, DELETE) else None,
+        prepare_fails=kind.fails,
+    )
+
+
+def run(steps: Steps) -> tuple[list[TwoSets], TwoSets]:
+    """The state after each step, and the last one."""
+    seen: list[TwoSets] = []
+    try:
+        while True:
+            step: Step = next(steps)
+            seen.append(step.state)
+    except StopIteration as done:
+        return seen, done.value
+
+
+@dataclass(frozen=True)
+class Run:
+    """A change of one slot: how it began, its parts, and what could be seen after each step."""
+
+    start: TwoSets
+    change: Change
+    seen: list[TwoSets]
+    end: TwoSets
+
+    def states(self) -> list[TwoSets]:
+        return [self.start, *self.seen, self.end]
+
+    def active_sets(self) -> list[OneSet]:
+        """What readers use, from the start to the end, each once."""
+        used = [self.start.active]
+        for state in self.states():
+            if state.active is not used[-1]:
+                used.append(state.active)
+        return used
+
+    def final_members(self) -> Any:
+        """What the members are when the change has succeeded."""
+        return protocol.exchanged(self.start.active.members, self.change.old, self.change.new)
+
+    def copies(self) -> list[SlotCopy]:
+        """The copies that the change is about."""
+        return [copy for copy in (self.change.old, self.change.new, self.change.invalid) if copy is not None]
+
+
+def run_of(kind: Kind, inputs: dict[str, Any]) -> Run:
+    start = idle(inputs["members"], inputs["used"], inputs["is_used"], inputs["generation"])
+    change = change_of(kind, inputs["old"], inputs["new"], inputs["stand_in"])
+    seen, end = run(Writer(inputs["spaces"]).set_slot(start, change))
+    return Run(start, change, seen, end)
+
+
+# CLAIMS ----------------------------------------------------------------------------------------------------------
+
+
+def has_address(members: Any, address: int) -> Any:
+    """Whether a set has a copy at this address."""
+    return some(members, lambda copy: copy.address == address)
+
+
+def sets_agree_when_idle(run: Run, address: int, **rest: Any) -> Any:
+    """At the end both sets are alike, and are what the change makes of them (what they were, if it fails)."""
+    wanted = run.start.active.members if run.change.fails() else run.final_members()
+    return all_of(
+        not run.end.waiting,
+        has_address(run.end.active.members, address) == has_address(wanted, address),
+        has_address(run.end.inactive.members, address) == has_address(wanted, address),
+    )
+
+
+def sets_differ_in_one_slot(run: Run, address: int, **rest: Any) -> Any:
+    """At each step, each set has every other slot and nothing foreign, and at most one copy of the changed slot."""
+    is_changed = any_of(*(address == copy.address for copy in run.copies()))
+    before = has_address(run.start.active.members, address)
+    claims = []
+    for state in run.states():
+        for members in (state.active.members, state.inactive.members):
+            claims.append(any_of(is_changed, has_address(members, address) == before))
+            there = [has_address(members, copy.address) for copy in run.copies()]
+            claims += [negation(all_of(a, b)) for i, a in enumerate(there) for b in there[:i]]
+    return all_of(*claims)
+
+
+def reader_finds_old_new_or_invalid(run: Run, gfn: int, **rest: Any) -> Any:
+    """In either set, at each step, by a plain search and by way of the set's cache."""
+    before = searched(run.start.active.members, gfn)
+    after = searched(run.final_members(), gfn)
+    for state in run.states():
+        for looked_in in (state.active, state.inactive):
+            found = searched(looked_in.members, gfn)
+            _, by_cache = protocol.slot_at(looked_in, gfn)
+            if not is_same(found, by_cache):
+                return False
+            if not (is_same(found, before) or is_same(found, after) or is_stand_in(found, run.change)):
+                return False
+            if before is not None and before.id != changed_id(run.change) and not is_same(found, before):
+                return False
+    return True
+
+
+def is_same(one: SlotCopy | None, other: SlotCopy | None) -> bool:
+    """Whether two answers are the same copy, or both none."""
+    if one is None or other is None:
+        return one is other
+    return one.address == other.address
+
+
+def is_stand_in(found: SlotCopy | None, change: Change) -> bool:
+    """Whether an answer is the INVALID copy of the slot, which stands where the slot stood and maps nothing."""
+    if found is None or change.old is None:
+        return False
+    same_place = found.base_gfn == change.old.base_gfn and found.npages == change.old.npages
+    return found.invalid and same_place and protocol.usable(found) is None
+
+
+def changed_id(change: Change) -> int:
+    present = change.new if change.old is None else change.old
+    assert present is not None
+    return present.id
+
+
+def vcpu_cache_is_right(run: Run, gfn: int, gfn_before: int, **rest: Any) -> Any:
+    """A virtual CPU fills its cache after any step; later, for any page, its answer is that of a search."""
+    used = run.active_sets()
+    for i, earlier in enumerate(used):
+        cache, _ = protocol.vcpu_slot_at(VcpuCache(), earlier, gfn_before)
+        for later in used[i:]:
+            _, answer = protocol.vcpu_slot_at(cache, later, gfn)
+            if not is_same(answer, searched(later.members, gfn)):
+                return False
+    return True
+
+
+def generations_grow(run: Run, generation: int, spaces: int, **rest: Any) -> Any:
+    """Each swap adds the number of address spaces; on the way the in-progress bit is set; none is ever seen twice."""
+    swaps = 2 if run.change.goes_through_invalid() else 1
+    used = [one.generation for one in run.active_sets()]
+    own = [generation + i * spaces for i in range(swaps + 1)]
+    return all_of(
+        run.end.active.generation == own[-1],
+        *(any_of(*(any_of(seen == one, seen == one + IN_PROGRESS) for one in own)) for seen in used),
+        *(seen != earlier for i, seen in enumerate(used) for earlier in used[:i]),
+    )
+
+
+def generation_tells_the_space(run: Run, **rest: Any) -> Any:
+    """With two address spaces, the remainder by two of what readers see is the address space's number."""
+    space = run.start.active.generation % 2
+    return all_of(*(one.generation % 2 == space for one in run.active_sets()))
+
+
+def search_keeps_the_cache_right(members: Any, used: SlotCopy, is_used: Any, gfn: int, **rest: Any) -> Any:
+    """A lookup by way of a cache that holds a member finds what a search finds, and leaves a member in the cache."""
+    looked_in = OneSet(0, members, 0, used if is_used else None)
+    left, found = protocol.slot_at(looked_in, gfn)
+    if not is_same(found, searched(members, gfn)):
+        return False
+    return left.last_used is None or has(members, left.last_used)
+
+
+def replacing_keeps_the_cache_right(
+    kind: Kind, members: Any, old: SlotCopy, new: SlotCopy, stand_in: int, used: SlotCopy, is_used: Any, **rest: Any
+) -> Any:
+    """After a replacement in a set, its cache holds a member or nothing."""
+    state = idle(members, used, is_used, 0)
+    change = change_of(kind, old, new, stand_in)
+    edited = Writer(1).replace(state, change.old, change.new).inactive
+    return edited.last_used is None or has(edited.members, edited.last_used)
+
+
+# PLANTED BUGS ----------------------------------------------------------------------------------------------------
+
+
+def leaves_the_other_set(self: Writer, state: TwoSets, old: SlotCopy | None, new: SlotCopy | None) -> Steps:
+    return (yield from self.swap(state))
+
+
+def leaves_the_cache(self: Writer, state: TwoSets, old: SlotCopy | None, new: SlotCopy | None) -> TwoSets:
+    members = protocol.exchanged(state.inactive.members, old, new)
+    return replace(state, inactive=replace(state.inactive, members=members))
+
+
+def keeps_the_old_beside_the_new(members: Any, old: SlotCopy | None, new: SlotCopy | None) -> Any:
+    return members if new is None else added(members, new)
+
+
+def adds_a_stranger(members: Any, old: SlotCopy | None, new: SlotCopy | None) -> Any:
+    if new is None:
+        return members
+    return added(added(members, new), replace(new, address=new.address + 1))
+
+
+def grows_only_by_the_bit(self: Writer, state: TwoSets) -> TwoSets:
+    generation = state.active.generation - IN_PROGRESS
+    return replace(state, active=replace(state.active, generation=generation))
+
+
+def grows_by_one(self: Writer, state: TwoSets) -> TwoSets:
+    generation = state.active.generation - IN_PROGRESS + 1
+    return replace(state, active=replace(state.active, generation=generation))
+
+
+def cache_ignores_the_generation(cache: VcpuCache, looked_in: OneSet, gfn: int) -> tuple[VcpuCache, SlotCopy | None]:
+    if cache.slot is not None and cache.slot.contains(gfn):
+        return cache, cache.slot
+    found = searched(looked_in.members, gfn)
+    return (cache, None) if found is None else (VcpuCache(found, looked_in.generation), found)
+
+
+def vcpu_asks_by_the_first_page(cache: VcpuCache, looked_in: OneSet, gfn: int) -> tuple[VcpuCache, SlotCopy | None]:
+    if cache.slot is not None and cache.slot.base_gfn <= gfn and cache.generation == looked_in.generation:
+        return cache, cache.slot
+    found = searched(looked_in.members, gfn)
+    return (cache, None) if found is None else (VcpuCache(found, looked_in.generation), found)
+
+
+def goes_on_all_the_same(self: Writer, state: TwoSets, change: Change) -> Steps:
+    return (yield from SET_SLOT(self, state, replace(change, prepare_fails=False)))
+
+
+def cache_is_asked_by_its_first_page(looked_in: OneSet, gfn: int) -> tuple[OneSet, SlotCopy | None]:
+    if looked_in.last_used is not None and looked_in.last_used.base_gfn <= gfn:
+        return looked_in, looked_in.last_used
+    found = searched(looked_in.members, gfn)
+    return (looked_in, None) if found is None else (replace(looked_in, last_used=found), found)
+
+
+SET_SLOT = Writer.set_slot
+FORGETS_THE_OTHER_SET = Bug(
+    "the other set is not brought up to date", (Patch(Writer, "activate", leaves_the_other_set),)
+)
+KEEPS_BOTH = Bug("the old copy stays beside the new one", (Patch(protocol, "exchanged", keeps_the_old_beside_the_new),))
+STALE_CACHE = Bug("a set's cache keeps the copy that was replaced", (Patch(Writer, "replace", leaves_the_cache),))
+OLD_GENERATION = Bug("the generation never grows", (Patch(Writer, "new_generation", grows_only_by_the_bit),))
+SHARED_GENERATION = Bug(
+    "the generation grows by one, not by the number of address spaces", (Patch(Writer, "new_generation", grows_by_one),)
+)
+HALF_CHECKED_VCPU = Bug(
+    "of the copy that a virtual CPU cached only the first page is compared",
+    (Patch(protocol, "vcpu_slot_at", vcpu_asks_by_the_first_page),),
+)
+GOES_ON = Bug("a change whose preparation failed goes on", (Patch(Writer, "set_slot", goes_on_all_the_same),))
+BLIND_VCPU = Bug(
+    "a virtual CPU's cache does not look at the generation",
+    (Patch(protocol, "vcpu_slot_at", cache_ignores_the_generation),),
+)
+HALF_CHECKED_CACHE = Bug(
+    "of the cached copy only the first page is compared",
+    (Patch(protocol, "slot_at", cache_is_asked_by_its_first_page),),
+)
+
+# THEOREMS --------------------------------------------------------------------------------------------------------
+
+
+def hypotheses(kind: Kind, also: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    def can_be_changed_so(**inputs: Any) -> Any:
+        sane = can_be_changed(kind, **inputs)
+        return sane if also is None else all_of(sane, also(**inputs))
+
+    return can_be_changed_so
+
+
+def claim(kind: Kind, holds: Callable[..., Any]) -> Callable[..., Any]:
+    def holds_of_the_run(**inputs: Any) -> Any:
+        return holds(run=run_of(kind, inputs), **inputs)
+
+    holds_of_the_run.__name__ = holds.__name__
+    return holds_of_the_run
+
+
+def for_each_kind(
+    name: str,
+    sentence: str,
+    invariant: str,
+    holds: Callable[..., Any],
+    bug: Bug,
+    *other_bugs: tuple[str, Bug],
+    kinds: tuple[Kind, ...] = KINDS,
+    bound: str = UNBOUNDED,
+    also: Callable[..., Any] | None = None,
+) -> tuple[Theorem, ...]:
+    """One theorem for each kind of change. `other_bugs` are for kinds in which `bug` makes no difference."""
+    return tuple(
+        Theorem(
+            id=f"TWOSETS.{name}.{kind.name.upper().replace(' ', '_')}",
+            sentence=f"{kind.name.capitalize()}: {sentence}",
+            rules=("KVM.SLOT.NO_MEMORY", "KVM.SLOT.GFN_LIMIT") if kind.fails else (),
+            operations=(kind.name,),
+            invariant=invariant,
+            inputs=any_idle_sets,
+            given=hypotheses(kind, also),
+            holds=claim(kind, holds),
+            bug=dict(other_bugs).get(kind.name, bug),
+            bound=bound,
+        )
+        for kind in kinds
+    )
+
+
+THEOREMS = (
+    *for_each_kind(
+        "AGREE",
+        "both sets are alike again at the end, with the change if it succeeded and without it if it failed.",
+        "two sets: alike when idle",
+        sets_agree_when_idle,
+        FORGETS_THE_OTHER_SET,
+        *((kind.name, GOES_ON) for kind in FAILED_AT_ONCE),
+        kinds=(*KINDS, *FAILED_AT_ONCE),
+    ),
+    *for_each_kind(
+        "DIFFER",
+        "at each step both sets have every other slot and nothing foreign, and one copy at most of the changed slot.",
+        "two sets: differ in one slot",
+        sets_differ_in_one_slot,
+        KEEPS_BOTH,
+        ("create", Bug("an edit adds a copy of no slot", (Patch(protocol, "exchanged", adds_a_stranger),))),
+        ("delete", KEEPS_BOTH),
+    ),
+    *for_each_kind(
+        "READER",
+        "at any step a reader finds the slot as it was, as it will be, or INVALID where it was, and every other "
+        "slot as it is; the cache of its set makes no difference.",
+        "two sets: what a reader finds",
+        reader_finds_old_new_or_invalid,
+        STALE_CACHE,
+        ("create", HALF_CHECKED_CACHE),
+    ),
+    *for_each_kind(
+        "VCPU",
+        "a virtual CPU that fills its cache at any step never gets a stale answer from it at a later one.",
+        "two sets: caches",
+        vcpu_cache_is_right,
+        BLIND_VCPU,
+        ("create", HALF_CHECKED_VCPU),
+    ),
+    *for_each_kind(
+        "GENERATION",
+        "the generation grows by the number of address spaces with each swap, and readers never see one again.",
+        "two sets: generations",
+        generations_grow,
+        OLD_GENERATION,
+    ),
+    *for_each_kind(
+        "SPACES",
+        "with two address spaces, a generation tells the address space, so that none equals another's.",
+        "two sets: generations",
+        generation_tells_the_space,
+        SHARED_GENERATION,
+        bound="two address spaces, which is all that x86 has",
+        also=has_two_spaces,
+    ),
+    Theorem(
+        "TWOSETS.CACHE.SEARCH",
+        "A lookup by way of a set's cache finds what a search finds, and leaves a member of the set in the cache.",
+        (),
+        ("lookup",),
+        "two sets: caches",
+        any_idle_sets,
+        hypotheses(KINDS[1]),
+        search_keeps_the_cache_right,
+        HALF_CHECKED_CACHE,
+    ),
+    *(
+        Theorem(
+            f"TWOSETS.CACHE.{kind.name.upper().replace(' ', '_')}",
+            f"{kind.name.capitalize()}: after the replacement in a set, its cache holds one of its members or nothing.",
+            (),
+            (kind.name,),
+            "two sets: caches",
+            any_idle_sets,
+            hypotheses(kind),
+            partial(replacing_keeps_the_cache_right, kind),
+            STALE_CACHE,
+        )
+        for kind in KINDS[1:4]
+    ),
+)
