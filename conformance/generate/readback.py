@@ -54,12 +54,17 @@ def logs(vm: Vm) -> list[Any]:
     return [GetDirtyLog(slot=slot_word(slot)) for slot in in_order(vm) if slot.logs_dirty_pages()]
 
 
-def read_back(vm: Vm, most_slots: int = 3) -> list[Any]:
-    """Requests that show the state: slots as a whole, where each one is, and what its log says."""
-    requests: list[Any] = [Observe()]
+def read_back(vm: Vm, about: int | None = None) -> list[Any]:
+    """Requests that show the state: slots as a whole, where each one is, and what its log says.
+
+    With `about`, a slot word, only that slot is looked for (or the first one, where there is none), and of the others
+    only what `observe` and their logs say.
+    """
+    slots = in_order(vm)[:3]
+    if about is not None and slots:
+        slots = [slot for slot in vm.slots if slot_word(slot) == about] or slots[:1]
     seen: dict[int, None] = {}
-    for slot in in_order(vm)[:most_slots]:
+    for slot in slots:
         if slot.space == GUEST_SPACE:
             seen.update(dict.fromkeys(probes(vm, slot)))
-    requests += [GuestWrite(gpa=gpa) for gpa in seen]
-    return requests + logs(vm)
+    return [Observe(), *(GuestWrite(gpa=gpa) for gpa in seen), *logs(vm)]

@@ -14,7 +14,7 @@ from conformance.files import (
     load_file,
     schema_text,
 )
-from conformance.generate import boundary, by_rule
+from conformance.generate import boundary, by_rule, lifetime, precedence, sequences
 from conformance.generate.build import MAIN_PROFILES, SEED, VARIANTS, Collection
 from conformance.vector import Vector
 
@@ -25,8 +25,10 @@ def all_vectors(seed: int = SEED) -> list[Vector]:
     """Every published vector, in the order of generation."""
     collection = Collection()
     profiles = (*MAIN_PROFILES, *VARIANTS)
-    for drafts in (by_rule.drafts, boundary.singles, boundary.region_pairs):
+    for drafts in (by_rule.drafts, precedence.drafts, lifetime.drafts, boundary.singles, boundary.region_pairs):
         collection.add_all(profiles, drafts)
+    seen: set[sequences.Situation] = set()
+    collection.add_all(MAIN_PROFILES, lambda profile: sequences.drafts(profile, seed, seen))
     return list(collection.vectors.values())
 
 
