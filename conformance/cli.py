@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import sys
 import threading
@@ -17,9 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from conformance.deviations import DeviationsError, all_deviations
 from conformance.files import DIRECTORY, VectorFileError, load_vectors
 from conformance.generate.build import SEED
-from conformance.registry import KERNELS, Choice, UnknownTarget, default_names, plans_for
+from conformance.registry import KERNELS, TARGETS, Choice, UnknownTarget, default_names, plans_for
 from conformance.report import print_reports, reports_json
-from conformance.runner import OUT, Plan, Report, run_plan
+from conformance.runner import OUT, Plan, Report, load_results, run_plan
 from conformance.target import Target
 from conformance.vector import Vector
 
@@ -164,15 +166,7 @@ def run_plans(plans: Sequence[Plan], vectors: Sequence[Vector], out: Path, compl
 
         return tell
 
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=errors,
-        disable=quiet or not errors.is_terminal,
-        transient=True,
-    )
+    progress = progress_bar(quiet)
     outside = [plan for plan in plans if plan.own_process]
     inside = [plan for plan in plans if not plan.own_process]
     futures: dict[str, Future[Report]] = {}
@@ -198,6 +192,19 @@ def run_plans(plans: Sequence[Plan], vectors: Sequence[Vector], out: Path, compl
                 future.cancel()
             errors.print("interrupted: ending the targets; results so far are kept")
     return [report_of(plan, futures[plan.name], len(vectors)) for plan in plans]
+
+
+def progress_bar(quiet: bool) -> Progress:
+    """Progress on a terminal; nothing in a pipe."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        disable=quiet or not errors.is_terminal,
+        transient=True,
+    )
 
 
 def wait_a_little(future: Future[Report]) -> None:
@@ -270,6 +277,218 @@ def check(
     sys.exit(exit_code(reports))
 
 
+# run -------------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@kernel_options
+@click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results go.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON at the end, and nothing else.")
+def run(kernels: tuple[str, ...], modules: Path | None, out: Path, as_json: bool) -> None:
+    """Everything: are the vectors as generated, do the theorems hold, do all implementations conform?
+
+    Ends with the verdict table. Nothing is taken from an earlier run.
+    """
+    from conformance.generate.write import differences
+
+    say = (lambda text: None) if as_json else click.echo
+    say(f"1. Vectors: generated again with seed {SEED} and compared ...")
+    found = differences()
+    for line in found:
+        say(f"   {line}")
+    vectors = vectors_or_fail(DIRECTORY)
+    say(
+        f"   {len(vectors)} vectors, {sum(len(v.steps) for v in vectors)} steps: "
+        + ("as generated" if not found else "NOT as generated")
+    )
+    proved: dict[str, Any] = {}
+    if proofs_are_there():
+        say("2. Theorems ...")
+        report = prove_all(None, quiet=as_json)
+        proved = proofs_module().as_json(report)
+        if not as_json:
+            console.print(proofs_module().matrix_table(report))
+    say("3. Implementations ...")
+    plans = plans_or_fail(default_names(), kernels, modules)
+    reports = run_plans(plans, vectors, out, complete=True, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps({"vectors": found, **proved, **reports_json(reports)}, indent=1))
+    else:
+        print_reports(console, reports)
+    code = exit_code(reports, optional=("linux-host",))
+    if code != HARNESS_FAILED and (found or (proved and not proved["passed"])):
+        code = 1
+    sys.exit(code)
+
+
+# prove -----------------------------------------------------------------------------------------------------------
+
+
+def proofs_are_there() -> bool:
+    return importlib.util.find_spec("proofs.run") is not None
+
+
+def proofs_module() -> Any:
+    return importlib.import_module("proofs.run")
+
+
+def prove_all(pattern: str | None, quiet: bool) -> Any:
+    """Judge theorems with progress on a terminal."""
+    proofs = proofs_module()
+    total = len(proofs.selected(pattern))
+    with progress_bar(quiet) as progress:
+        task = progress.add_task("theorems", total=total)
+        return proofs.prove(pattern, on_progress=lambda verdict: progress.advance(task))
+
+
+if proofs_are_there():
+
+    @main.command()
+    @click.argument("theorem", required=False)
+    @click.option("--explain", "in_full", is_flag=True, help="Show one theorem in full, with its cases.")
+    @click.option(
+        "--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where prove.json goes."
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    def prove(theorem: str | None, in_full: bool, out: Path, as_json: bool) -> None:
+        """Prove the theorems, refute their planted bugs, and print the matrix of operations and invariants.
+
+        THEOREM is an id, or a part of an id or a sentence; all theorems without it. Exit status 1 when one is not
+        proved.
+        """
+        proofs = proofs_module()
+        if in_full:
+            try:
+                click.echo(proofs.explain(theorem or ""))
+            except KeyError as error:
+                raise Failure(f"there is no theorem {theorem!r}") from error
+            return
+        if not proofs.selected(theorem):
+            raise Failure(f"no theorem has {theorem!r} in its id or its sentence")
+        report = prove_all(theorem, quiet=as_json)
+        document = proofs.as_json(report)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "prove.json").write_text(json.dumps(document, indent=1) + "\n")
+        except OSError as error:
+            raise Failure(f"{out / 'prove.json'}: {error.strerror}") from error
+        if as_json:
+            click.echo(json.dumps(document, indent=1))
+        else:
+            console.print(proofs.matrix_table(report))
+        sys.exit(0 if document["passed"] else 1)
+
+
+# explain ---------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("vector_id", metavar="ID")
+@click.option("--target", "names", multiple=True, help="Run the vector at this target now, and show what it does.")
+@click.option("--reproducer", is_flag=True, help="Print a self-contained C program that shows the vector to a kernel.")
+@click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Where vectors are.")
+@click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results are.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain(
+    vector_id: str, names: tuple[str, ...], reproducer: bool, directory: Path, out: Path, as_json: bool
+) -> None:
+    """Show one vector step by step.
+
+    For each step: the slots before and after, the rule that rejects it, what is expected, and what was observed: in the
+    last run of each target, or now with --target. ID may be the beginning of an id.
+    """
+    from conformance import explain as explaining
+
+    try:
+        vector = explaining.find(vectors_or_fail(directory), vector_id)
+    except explaining.NoSuchVector as error:
+        raise Failure(str(error)) from error
+    if reproducer:
+        click.echo(reproducer_of(vector))
+        return
+    observed: dict[str, Any] = {}
+    if names:
+        results = out / "explain"
+        for report in run_plans(plans_or_fail(names, (), None), [vector], results, complete=False, quiet=as_json):
+            if report.failure or report.unavailable:
+                raise Failure(report.failure or report.unavailable)
+            observed[report.target] = load_results(report.target, results).get(vector.id)
+    else:
+        for path in sorted((out / "results").glob("*.jsonl")):
+            observed[path.stem] = load_results(path.stem, out).get(vector.id)
+    observed = {name: entry for name, entry in observed.items() if entry is not None}
+    if as_json:
+        click.echo(json.dumps(explaining.explain_json(vector, observed), indent=1))
+        return
+    for line in explaining.explain_lines(vector, observed):
+        click.echo(line)
+    deviates = [name for name, entry in observed.items() if name.startswith("linux") and entry.get("differences")]
+    if deviates and has_reproducer():
+        click.echo(f"\na C program that shows it on {', '.join(deviates)}: gpaspec explain {vector.id} --reproducer")
+
+
+def has_reproducer() -> bool:
+    return importlib.util.find_spec("conformance.targets.linux.reproduce") is not None
+
+
+def reproducer_of(vector: Vector) -> str:
+    if not has_reproducer():
+        raise Failure("there is no generator of C programs here (conformance.targets.linux.reproduce)")
+    text: str = importlib.import_module("conformance.targets.linux.reproduce").program(vector)
+    return text
+
+
+# export ----------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--form", type=click.Choice(["jsonl", "c", "flat"]), multiple=True, help="Which; all without it.")
+@click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Where vectors are.")
+@click.option("--out", type=click.Path(path_type=Path), default=OUT / "export", show_default=True, help="Where to.")
+def export(form: tuple[str, ...], directory: Path, out: Path) -> None:
+    """Write the vectors in forms that need no tool chain.
+
+    jsonl: one vector on each line, every field written out. c: a header of static arrays. flat: requests in the binary
+    form that the guest program reads, and the expectations beside it. All of it is CC0.
+    """
+    from conformance.export import write_export
+
+    vectors = vectors_or_fail(directory)
+    for name in form or ("jsonl", "c", "flat"):
+        try:
+            for path in write_export(name, vectors, out):
+                click.echo(f"{path}  {path.stat().st_size} bytes")
+        except OSError as error:
+            raise Failure(f"{error.filename or out}: {error.strerror}") from error
+
+
+# selftest --------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("adapter_command", metavar="ADAPTER-COMMAND")
+@click.option("--seconds", default=20.0, show_default=True, help="How long it may be silent.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def selftest(adapter_command: str, seconds: float, as_json: bool) -> None:
+    """Judge an adapter before the implementation behind it.
+
+    Starts ADAPTER-COMMAND (one argument: quote it) and checks that it keeps to the protocol of docs/protocol.md. No
+    result can be wrong here, only its form. Exit status 2 when something is not in order.
+    """
+    from conformance.selftest import selftest as checks
+
+    findings = []
+    for finding in checks(adapter_command, seconds):
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{'ok  ' if finding.passed() else 'FAIL'} {finding.check}")
+            if finding.problem:
+                click.echo(f"     {finding.problem}")
+    if as_json:
+        click.echo(json.dumps([{"check": one.check, "problem": one.problem} for one in findings]))
+    sys.exit(0 if all(one.passed() for one in findings) else HARNESS_FAILED)
+
+
 # targets ---------------------------------------------------------------------------------------------------------
 
 
@@ -277,14 +496,11 @@ def check(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def targets(as_json: bool) -> None:
     """Say which targets there are, and which the main job checks."""
-    from conformance import registry
-
-    lines = [line.strip().split(None, 1) for line in (registry.__doc__ or "").splitlines() if line.startswith("    ")]
     defaults = default_names()
     if as_json:
-        click.echo(json.dumps([{"target": n, "what": w, "default": n in defaults} for n, w in lines]))
+        click.echo(json.dumps([{"target": n, "what": w, "default": n in defaults} for n, w in TARGETS]))
         return
-    for name, what in lines:
+    for name, what in TARGETS:
         click.echo(f"{'*' if name in defaults else ' '} {name:14}{what}")
     click.echo("\n* is checked by `gpaspec run`")
 

@@ -188,6 +188,28 @@ class AdapterTarget:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=10)
 
+    def farewell(self) -> None:
+        """Say stop, and insist on the answer, on status 0 and on silence after it."""
+        assert self.process is not None
+        process = self.process
+        try:
+            self.say({"cmd": "stop"})
+            said = self.hear("after stop")
+            if said != {"stop": "ok"}:
+                raise self.failed(f"answered stop with {shortened(canonical(said))}")
+            process.wait(timeout=self.seconds)
+            extra = self.lines.get(timeout=self.seconds)
+        except Ended:
+            raise self.failed("ended without an answer to stop") from None
+        except (Silent, queue.Empty):
+            raise self.failed(f"said nothing for {self.seconds:g} s after stop") from None
+        except subprocess.TimeoutExpired:
+            raise self.failed(f"still runs {self.seconds:g} s after stop") from None
+        if extra is not None:
+            raise self.failed(f"wrote more after stop: {shortened(extra.decode(errors='replace'))}")
+        if process.returncode != 0:
+            raise self.failed(f"ended with status {process.returncode} after stop")
+
     # Running -----------------------------------------------------------------------------------------------------
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
@@ -209,6 +231,15 @@ class AdapterTarget:
             else:
                 yield Skipped(trials[index].id, cannot_do(environment, trials[index]))
                 index += 1
+
+    def run_alone(self, trials: Sequence[Trial]) -> list[Answer]:
+        """One batch, in which a death or a silence is a fault like any other."""
+        try:
+            return list(self.converse(trials))
+        except Silent:
+            raise self.failed(f"no answer for {self.seconds:g} s") from None
+        except Ended:
+            raise self.failed(self.how_it_ended()) from None
 
     def run_batch(self, batch: Sequence[Trial]) -> Iterator[Answer]:
         left = list(batch)

@@ -1,16 +1,9 @@
-"""The targets that can be named on the command line, and how each is made.
-
-model               both reference models: model-tree, model-array
-c                   our C library, in this process (c-protocol: the same through the protocol)
-linux               Debian kernels in virtual machines (linux-6.1: that one)
-linux-host          the kernel that runs here, through /dev/kvm
-spec                the specification judged by its own vectors
-NAME=COMMAND        an adapter of yours (docs/protocol.md), which calls itself NAME
-"""
+"""The targets that can be named on the command line, and how each is made."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +18,16 @@ from conformance.target import Answer, Environment, Results, StepResult, Target,
 from spec.memslots.slot import EMPTY_VM
 from spec.profile import Profile
 from spec.step import OPERATIONS, step
+
+TARGETS: tuple[tuple[str, str], ...] = (
+    ("model", "both reference models: model-tree (Linux 5.17 on), model-array (before)"),
+    ("c", "our C library, in this process"),
+    ("c-protocol", "our C library, through the protocol for adapters"),
+    ("linux", "Debian kernels in virtual machines; linux-6.12: that one"),
+    ("linux-host", "the kernel that runs here, through /dev/kvm"),
+    ("spec", "the specification judged by its own vectors: are runner and vectors in order?"),
+    ("NAME=COMMAND", "an adapter of yours that calls itself NAME (docs/protocol.md)"),
+)
 
 KERNELS = ("6.1", "5.10")  # Debian kernels that the main job boots
 ALL_PROFILES: tuple[Profile, ...] = (*MAIN_PROFILES, *VARIANTS)

@@ -1,0 +1,150 @@
+"""Is an adapter in order? Judged before the implementation behind it: here no result can be wrong, only its form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.backings import place
+from conformance.codec import outcome_json
+from conformance.protocol import BATCH, AdapterTarget
+from conformance.schema import ANSWERS
+from conformance.target import Answer, Crashed, Environment, Errored, Results, TargetFailed, TargetUnavailable, Trial
+from spec.memslots.access import GuestWrite, VcpuRead, VcpuWrite
+from spec.memslots.clear_dirty_log import ClearDirtyLog
+from spec.memslots.create_guest_memfd import CreateGuestMemfd
+from spec.memslots.dirty_ring import EnableDirtyRing
+from spec.memslots.get_dirty_log import GetDirtyLog
+from spec.memslots.lookup import FindSlot, HvaRange, Lookup, Observe
+from spec.memslots.manual_protect import EnableManualProtect
+from spec.memslots.set_region import SetRegion
+from spec.step import operation_of
+from spec.units import PAGE_SIZE
+
+P = PAGE_SIZE
+EXAMPLES: dict[str, Any] = {
+    "set_region": SetRegion(gpa=P, size=P, hva=place("A", 0), flags=1),
+    "create_guest_memfd": CreateGuestMemfd(size=P),
+    "get_dirty_log": GetDirtyLog(),
+    "clear_dirty_log": ClearDirtyLog(),
+    "enable_manual_protect": EnableManualProtect(options=1),
+    "enable_dirty_ring": EnableDirtyRing(size=2**16),
+    "guest_write": GuestWrite(gpa=P),
+    "vcpu_read": VcpuRead(gpa=P),
+    "vcpu_write": VcpuWrite(gpa=P),
+    "lookup": Lookup(gpa=P),
+    "find_slot": FindSlot(),
+    "hva_range": HvaRange(first=place("A", 0), last=place("A", P - 1)),
+    "observe": Observe(),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: its sentence, and what was wrong, or nothing."""
+
+    check: str
+    problem: str
+
+    def passed(self) -> bool:
+        return not self.problem
+
+
+class Wrong(Exception):
+    """A check failed; the text says how."""
+
+
+def selftest(command: str, seconds: float = 20.0) -> Iterator[Finding]:
+    """Run all checks, in an order in which the first failure is the most useful one; stops where the adapter cannot
+    go on."""
+    target = AdapterTarget(command, seconds=seconds)
+    environment: Environment | None = None
+    try:
+        environment = target.start()
+        yield Finding(f"starts, and says who it is: {environment.name} {environment.version}", "")
+    except (TargetFailed, TargetUnavailable) as error:
+        target.stop()
+        yield Finding("starts, and says who it is", str(error))
+        return
+    checks: list[tuple[str, Callable[[AdapterTarget, Environment], None]]] = [
+        ("offers at least set_region", offers_set_region),
+        ("closes an empty batch", empty_batch),
+        ("answers each operation that it offers with a result of its kind", kinds),
+        ("answers many vectors in order", many),
+        ("gives each vector a fresh VM", fresh),
+        ("says the same when it is asked again", same_again),
+    ]
+    for sentence, check in checks:
+        try:
+            check(target, environment)
+            yield Finding(sentence, "")
+        except Wrong as error:
+            yield Finding(sentence, str(error))
+        except TargetFailed as error:
+            yield Finding(sentence, str(error))
+            target.stop()
+            return
+    try:
+        target.farewell()
+        yield Finding("ends with status 0 when it is told to stop", "")
+    except TargetFailed as error:
+        yield Finding("ends with status 0 when it is told to stop", str(error))
+    finally:
+        target.stop()
+
+
+def offers_set_region(target: AdapterTarget, environment: Environment) -> None:
+    if "set_region" not in environment.operations:
+        raise Wrong("nothing can be tested without it")
+
+
+def empty_batch(target: AdapterTarget, environment: Environment) -> None:
+    target.run_alone([])
+
+
+def answers_to(target: AdapterTarget, trials: list[Trial]) -> list[Answer]:
+    answers = target.run_alone(trials)
+    for answer in answers:
+        if isinstance(answer, Errored):
+            raise Wrong(f"errored at {answer.id}: {answer.trace}")
+        if isinstance(answer, Crashed):
+            raise Wrong(f"crashed at {answer.id}: {answer.report}")
+    return answers
+
+
+def kinds(target: AdapterTarget, environment: Environment) -> None:
+    """A fresh VM with one slot, and then each operation."""
+    for name in environment.operations:
+        first = (EXAMPLES["set_region"],) if name != "set_region" else ()
+        (answer,) = answers_to(target, [Trial(f"selftest-{name}", (*first, EXAMPLES[name]))])
+        if not isinstance(answer, Results):
+            continue
+        request, result = EXAMPLES[name], outcome_json(answer.steps[-1])
+        allowed = {*ANSWERS[name], "error"}
+        if not operation_of(request).changes_state:
+            allowed.add("unobservable")
+        if not allowed & set(result):
+            raise Wrong(f"{name} was answered with {result}; it is one of {', '.join(sorted(allowed))}")
+
+
+def many(target: AdapterTarget, environment: Environment) -> None:
+    answers_to(target, [Trial(f"selftest-{n}", (EXAMPLES["set_region"],)) for n in range(BATCH)])
+
+
+def fresh(target: AdapterTarget, environment: Environment) -> None:
+    """Another size for the same slot is an error only in a VM that has the slot already."""
+    small = EXAMPLES["set_region"]
+    larger = SetRegion(gpa=P, size=2 * P, hva=place("A", 0), flags=1)
+    first, second = answers_to(target, [Trial("selftest-a", (small,)), Trial("selftest-b", (larger,))])
+    if isinstance(first, Results) and isinstance(second, Results):
+        shown = [outcome_json(answer.steps[0]) for answer in (first, second)]
+        if shown[0] == {"done": True} and shown[1] != {"done": True}:
+            raise Wrong(f"a slot of one vector is still there in the next: {shown[1]}")
+
+
+def same_again(target: AdapterTarget, environment: Environment) -> None:
+    requests = tuple(EXAMPLES[name] for name in environment.operations)
+    answers = [answers_to(target, [Trial("selftest-again", requests)])[0] for _ in range(2)]
+    if answers[0] != answers[1]:
+        raise Wrong("the same vector was answered in two ways")
