@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 from proofs.catalogue import THEOREMS, theorem_named
+from proofs.crosshair import CONFIRMED, ContractVerdict, check_contracts, contract_modules, contracts_of
 from proofs.prover import PROVED, UNKNOWN, Verdict, judge
 from proofs.render import case_lines
 from proofs.theorem import Theorem
 from proofs.workers import run_all
 
 TWO_CORES = 2
+MODEL_SUBJECTS = ("TWOSETS", "ARRAY", "REFINES")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came out for each theorem, in the order of the catalogue, and how long it all took."""
+    """What came out for each theorem, in the order of the catalogue, and for each contract; how long it all took."""
 
     verdicts: tuple[Verdict, ...]
+    contracts: tuple[ContractVerdict, ...]
     seconds: float
 
     def passed(self) -> bool:
-        """Whether there is a theorem, and all are proved with a witness and a planted bug that was caught."""
-        return bool(self.verdicts) and all(verdict.status == PROVED for verdict in self.verdicts)
+        """Whether there is anything, and all theorems are proved (witness, bug included) and all contracts confirmed."""
+        theorems = [verdict.status == PROVED for verdict in self.verdicts]
+        contracts = [contract.status == CONFIRMED for contract in self.contracts]
+        return bool(theorems or contracts) and all(theorems) and all(contracts)
 
 
 def selected(pattern: str | None) -> tuple[Theorem, ...]:
@@ -38,41 +45,80 @@ def selected(pattern: str | None) -> tuple[Theorem, ...]:
     return tuple(theorem for theorem in THEOREMS if wanted in f"{theorem.id} {theorem.sentence}".lower())
 
 
+def selected_contracts(pattern: str | None) -> tuple[str, ...]:
+    """The contract modules whose name contains a text; all for None."""
+    return tuple(name for name in contract_modules() if pattern is None or pattern.lower() in name)
+
+
 def prove(
-    pattern: str | None = None, jobs: int = TWO_CORES, on_progress: Callable[[Verdict], None] | None = None
+    pattern: str | None = None,
+    jobs: int = TWO_CORES,
+    on_progress: Callable[[Verdict | ContractVerdict], None] | None = None,
 ) -> Report:
-    """Judge the selected theorems in `jobs` processes. `on_progress` is called with each verdict as it comes."""
+    """Judge the selected theorems and contracts in `jobs` processes.
+
+    `on_progress` is called with each verdict as it comes. Nothing selected gives a report that has not passed.
+    """
     started = time.perf_counter()
-    theorems = selected(pattern)
+    theorems, modules = selected(pattern), selected_contracts(pattern)
     verdicts: dict[str, Verdict] = {}
-    for verdict in run_all([theorem.id for theorem in theorems], jobs, _judge_named, _given_up):
-        verdicts[verdict.id] = verdict
-        if on_progress is not None:
-            on_progress(verdict)
-    in_order = tuple(verdicts[theorem.id] for theorem in theorems)
-    return Report(in_order, time.perf_counter() - started)
+    contracts: list[ContractVerdict] = []
+    for results in run_all([*modules, *(theorem.id for theorem in theorems)], jobs, _judge_named, _given_up):
+        for result in results:
+            if isinstance(result, Verdict):
+                verdicts[result.id] = result
+            else:
+                contracts.append(result)
+            if on_progress is not None:
+                on_progress(result)
+    return Report(
+        tuple(verdicts[theorem.id] for theorem in theorems),
+        tuple(sorted(contracts, key=lambda contract: contract.id)),
+        time.perf_counter() - started,
+    )
 
 
-def _judge_named(theorem_id: str) -> Verdict:
-    return judge(theorem_named(theorem_id))
+def _judge_named(name: str) -> tuple[Verdict | ContractVerdict, ...]:
+    if name in contract_modules():
+        return check_contracts(name)
+    return (judge(theorem_named(name)),)
 
 
-def _given_up(theorem_id: str, why: str) -> Verdict:
-    return Verdict(theorem_id, UNKNOWN, 0.0, detail=why)
+def _given_up(name: str, why: str) -> tuple[Verdict | ContractVerdict, ...]:
+    if name in contract_modules():
+        return tuple(ContractVerdict(f"{name}.{function}", why, 0.0) for function in contracts_of(name))
+    return (Verdict(name, UNKNOWN, 0.0, detail=why),)
 
 
 # SHOWING ---------------------------------------------------------------------------------------------------------
 
 
-def matrix_table(report: Report) -> Table:
-    """Operations × invariants: seconds where all is proved, else the first other status; · where nothing is said."""
-    verdict_of = {verdict.id: verdict for verdict in report.verdicts}
+def matrix_table(report: Report) -> Group:
+    """Invariants × operations, of spec and models: seconds where all is proved, else the first other status."""
+    about_models = [is_about_models(theorem_named(verdict.id)) for verdict in report.verdicts]
+    parts = [
+        [verdict for verdict, is_model in zip(report.verdicts, about_models, strict=True) if is_model == wanted]
+        for wanted in (False, True)
+    ]
+    contracts = Counter(contract.status for contract in report.contracts)
+    summary = f"{len(report.verdicts)} theorems, contracts: {dict(contracts) or 'none'}, {report.seconds:.1f} s"
+    titles = ("the specification", "the models")
+    return Group(*(_matrix(title, part) for title, part in zip(titles, parts, strict=True) if part), summary)
+
+
+def is_about_models(theorem: Theorem) -> bool:
+    """Whether a theorem is about a model's steps, as opposed to the specification."""
+    return theorem.id.split(".")[0] in MODEL_SUBJECTS
+
+
+def _matrix(title: str, verdicts: list[Verdict]) -> Table:
+    verdict_of = {verdict.id: verdict for verdict in verdicts}
     shown = [theorem for theorem in THEOREMS if theorem.id in verdict_of]
     operations = list(dict.fromkeys(name for theorem in shown for name in theorem.operations))
-    table = Table(title=f"{len(shown)} theorems, {report.seconds:.1f} s", title_justify="left")
-    table.add_column("invariant")
+    table = Table(title=f"{title} (seconds)", title_justify="left")
+    table.add_column("", no_wrap=True)
     for name in operations:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace("_", " "), justify="right")
     for invariant in dict.fromkeys(theorem.invariant for theorem in shown):
         row = [[t for t in shown if t.invariant == invariant and name in t.operations] for name in operations]
         table.add_row(invariant, *(_cell([verdict_of[theorem.id] for theorem in theorems]) for theorems in row))
@@ -109,6 +155,10 @@ def as_json(report: Report) -> dict[str, Any]:
                 "detail": verdict.detail,
             }
             for verdict in report.verdicts
+        ],
+        "contracts": [
+            {"id": contract.id, "status": contract.status, "seconds": round(contract.seconds, 3)}
+            for contract in report.contracts
         ],
         "seconds": round(report.seconds, 3),
         "passed": report.passed(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -12,7 +14,11 @@ JOB_SECONDS = 120.0  # what one job may take before its process is ended
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
-    """The life of a worker: take a job, send its result, until there are no more."""
+    """The life of a worker: take a job, send its result, until there are no more.
+
+    When it is ended it leaves by an exception, so that a program that it has started is ended too.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         while (job := connection.recv()) is not None:
             connection.send(work(job))
@@ -37,7 +43,10 @@ class _Worker:
     def end(self) -> None:
         self.connection.close()
         self.process.terminate()
-        self.process.join(5)
+        self.process.join(2)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join(5)
 
 
 def run_all(
