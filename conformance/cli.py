@@ -297,10 +297,8 @@ def run(kernels: tuple[str, ...], modules: Path | None, out: Path, as_json: bool
     for line in found:
         say(f"   {line}")
     vectors = vectors_or_fail(DIRECTORY)
-    say(
-        f"   {len(vectors)} vectors, {sum(len(v.steps) for v in vectors)} steps: "
-        + ("as generated" if not found else "NOT as generated")
-    )
+    verdict = "NOT as generated" if found else "as generated"
+    say(f"   {len(vectors)} vectors, {sum(len(vector.steps) for vector in vectors)} steps: {verdict}")
     proved: dict[str, Any] = {}
     if proofs_are_there():
         say("2. Theorems ...")

@@ -58,7 +58,7 @@ def write_flat(vectors: list[Vector], path: Path) -> list[Path]:
     """Requests in the flat binary form (docs/linux.md), and beside it, line for line, id and expectations."""
     from conformance.targets.linux import flat
 
-    records = []
+    records: list[bytes] = []
     index = path.with_suffix(".expected.jsonl")
     with index.open("w", encoding="utf-8") as file:
         for vector in vectors:
