@@ -7,9 +7,11 @@
 #include <sys/mman.h>
 
 #define PAGE 4096u
+#define MOST_PAGES 1024 /* of one backing: flat_open sees to it */
 
 static uint32_t pages_each, pages_all;
 static uint64_t base[FLAT_BACKINGS];
+static bool marked[FLAT_BACKINGS * MOST_PAGES];
 
 /* Byte 3 is fixed, bytes 1 and 2 have the page, bytes 0 and 1 the word: see backings_new_byte. */
 static uint32_t word_at(uint32_t page, uint32_t offset)
@@ -143,15 +145,28 @@ static bool page_is_whole(const uint64_t *words, uint32_t page)
 	return wrong == 0;
 }
 
-uint64_t backings_check_all(void)
+void backings_mark(uint64_t first, uint64_t length)
+{
+	for (uint32_t backing = 0; backing < FLAT_BACKINGS; backing++) {
+		uint64_t start = base[backing], end = start + (uint64_t)pages_each * PAGE;
+		uint64_t from = first > start ? first : start, to = first + length < end ? first + length : end;
+
+		for (uint64_t host = from; host < to; host += PAGE)
+			marked[backing * pages_each + (host - start) / PAGE] = true;
+	}
+}
+
+uint64_t backings_check(bool everything)
 {
 	uint64_t first = 0;
 
 	for (uint32_t page = 0; page < pages_all; page++) {
 		uint32_t *words = (uint32_t *)(void *)page_bytes(page);
 		uint32_t expected = word_at(page, 0);
+		bool look = everything || marked[page];
 
-		if (page_is_whole((const uint64_t *)words, page))
+		marked[page] = false;
+		if (!look || page_is_whole((const uint64_t *)words, page))
 			continue;
 		for (uint32_t i = 0; i < PAGE / 4; i++, expected += 4)
 			if (words[i] != expected) {

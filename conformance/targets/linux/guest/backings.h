@@ -22,7 +22,7 @@ uint8_t backings_new_byte(uint32_t page_offset);
 
 /*
  * Where to look: page `only` (a host address), or every page when it is 0. Looking at one page at a time is a matter of speed:
- * backings_check_all finds what changed anywhere else.
+ * backings_check finds what changed anywhere else.
  */
 struct change {
 	unsigned pages; /* pages that changed there */
@@ -37,7 +37,13 @@ struct change backings_changed(uint64_t only, uint32_t page_offset, uint32_t len
 void backings_fill(uint64_t only, uint32_t page_offset, uint32_t length, const uint8_t *fill);
 void backings_restore(uint64_t only, uint32_t page_offset, uint32_t length);
 
-/* Compare everything; what differs is restored. The host address of the first such byte, 0 if none. */
-uint64_t backings_check_all(void);
+/* Say that a slot of this vector has these host bytes: their pages are checked when the vector ends. */
+void backings_mark(uint64_t first, uint64_t length);
+
+/*
+ * Compare the marked pages, or all, and take the marks off; what differs is restored. The host address of the first word
+ * that differs, 0 if none.
+ */
+uint64_t backings_check(bool everything);
 
 #endif
