@@ -51,7 +51,7 @@ def compile_static(sources: list[Path], program: Path, flags: tuple[str, ...] = 
     """Compile and put the program in place in one step, so that two runs do not meet half a file."""
     temporary = program.with_name(f"{program.name}.{os.getpid()}")
     command = [compiler(), *flags, "-o", str(temporary), *map(str, sources)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=COMPILE_SECONDS)
     if done.returncode != 0:
         temporary.unlink(missing_ok=True)
         first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[-300:])

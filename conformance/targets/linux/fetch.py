@@ -1,8 +1,8 @@
 """Get a Debian kernel without touching the machine's own apt setup.
 
 The mirror and its keys are the machine's; lists and downloads live in the cache directory. A kernel is kept unpacked
-as `kernels/<package>_<version>_<checksum>/` with `vmlinuz`, `modules/` and `kernel.json`, so that a run needs no network
-once the kernel is there.
+as `kernels/<package>_<version>_<checksum>/` with `vmlinuz`, `modules/` and `kernel.json`, so that a run needs no
+network once the kernel is there.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ class Apt:
             arguments + command[1:],
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            check=False,
+            capture_output=True,
             text=True,
             timeout=seconds,
             env={**os.environ, "LC_ALL": "C"},

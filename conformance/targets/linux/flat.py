@@ -1,7 +1,7 @@
 """The flat binary form: vectors for programs that refuse to parse JSON, and the results that come back.
 
-Everything is little endian; `docs/linux.md` has the layout, `guest/flat.h` is the other end. A file holds requests only,
-never expectations.
+Everything is little endian; `docs/linux.md` has the layout, `guest/flat.h` is the other end. A file holds requests
+only, never expectations.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from spec.step import OPERATIONS
 
 
 def environment_from(name: str, hello: bytes, extra_facts: dict[str, str]) -> Environment:
-    """The environment that the HELLO frame describes. Raises TargetFailed when a switch is missing or makes no sense."""
+    """The environment that the HELLO frame describes. Raises TargetFailed when a switch is missing or senseless."""
     said: dict[str, str] = {}
     for line in hello.decode(errors="replace").splitlines():
         key, _, value = line.partition("=")

@@ -58,8 +58,8 @@ def deb822_sources(text: str) -> Iterator[Source]:
 
 def one_line_sources(text: str) -> Iterator[Source]:
     """The sources of a `.list` file."""
-    for line in text.splitlines():
-        line = line.split("#", 1)[0].strip()
+    for written in text.splitlines():
+        line = written.split("#", 1)[0].strip()
         if not line.startswith(("deb ", "deb\t")):
             continue
         rest = line[3:].strip()

@@ -133,7 +133,10 @@ static void set_region(struct vm *vm, const struct flat_step *step)
 	/* Files are only made where they are looked at. */
 	if (step->bits & SECOND_FORM && region.flags & REGION_GUEST_MEMFD)
 		region.memfd = (uint32_t)descriptor_of(vm, step->file);
-	int error = call(step, vm->fd, request, &region);
+	int error = vcpu_take_code_out(vm);
+	if (error != 0)
+		leave(ERRORED, "the page of guest code cannot be taken out: %s", strerror(error));
+	error = call(step, vm->fd, request, &region);
 	if (error == 0) {
 		remember(step->slot, region.gpa, region.size, region.hva);
 		backings_mark(region.hva, region.size);

@@ -10,6 +10,9 @@
 
 #define PAGE 4096ull
 #define MSR_WALL_CLOCK 0x11
+/* Where in the page of guest code its two programs are. */
+#define READING 0
+#define WRITING 64
 #define REAL_MODE_LIMIT (1ull << 32)
 
 int vcpu_make(struct vm *vm)
@@ -70,7 +73,7 @@ static void real_mode_segment(struct kvm_segment *segment, uint64_t base, bool c
 }
 
 /* Put the virtual CPU before the first instruction, as it is after a reset but for where code and data are. */
-static int prepare(struct vm *vm, uint64_t code, uint64_t page, uint32_t offset, uint8_t value)
+static int prepare(struct vm *vm, uint64_t code, uint64_t page, uint64_t entry, uint32_t offset, uint8_t value)
 {
 	struct kvm_sregs sregs;
 	int error = ask(vm->vcpu_fd, KVM_GET_SREGS, &sregs);
@@ -82,7 +85,7 @@ static int prepare(struct vm *vm, uint64_t code, uint64_t page, uint32_t offset,
 	error = ask(vm->vcpu_fd, KVM_SET_SREGS, &sregs);
 	if (error != 0)
 		return error;
-	struct kvm_regs regs = { .rflags = 2, .rax = value, .rbx = offset, .rsi = offset & ~3u };
+	struct kvm_regs regs = { .rip = entry, .rflags = 2, .rax = value, .rbx = offset, .rsi = offset & ~3u };
 	return ask(vm->vcpu_fd, KVM_SET_REGS, &regs);
 }
 
@@ -134,15 +137,66 @@ static struct access outcome_of_run(struct vm *vm, uint64_t gpa, bool write)
 		      run->exit_reason == KVM_EXIT_INTERNAL_ERROR ? run->internal.suberror : 0);
 }
 
+static uint8_t *code_page(void)
+{
+	static uint8_t *page;
+
+	if (page == NULL && posix_memalign((void **)&page, PAGE, PAGE) != 0)
+		page = NULL;
+	return page;
+}
+
+static int set_code_region(struct vm *vm, uint64_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = vm->code_slot,
+		.guest_phys_addr = vm->code_gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)code_page(),
+	};
+
+	return ask(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+int vcpu_take_code_out(struct vm *vm)
+{
+	if (!vm->has_code)
+		return 0;
+	vm->has_code = false;
+	return set_code_region(vm, 0);
+}
+
+/* Have the page of guest code in a slot that is not in the way of an access to gpa. */
+static struct access put_code_in(struct vm *vm, uint64_t gpa)
+{
+	struct access fine = { .end = REACHED };
+
+	if (vm->has_code && gpa / PAGE != vm->code_gpa / PAGE)
+		return fine;
+	int error = vcpu_take_code_out(vm);
+	if (error != 0)
+		return broken("the page of guest code cannot be taken out: %s", strerror(error));
+	/* Below the local APIC and the last megabytes, which some machines keep for themselves. */
+	if (!find_room(PAGE, 0xe0000000ull, gpa, &vm->code_slot, &vm->code_gpa)) {
+		struct access full = broken("no slot number or no guest page is left for the page of guest code");
+
+		full.end = UNSUPPORTED;
+		return full;
+	}
+	error = set_code_region(vm, PAGE);
+	if (error != 0)
+		return broken("no slot for the page of guest code at 0x%llx: %s", (unsigned long long)vm->code_gpa,
+			      strerror(error));
+	vm->has_code = true;
+	return fine;
+}
+
 struct access vcpu_access(struct vm *vm, uint64_t gpa, bool write, uint8_t value)
 {
 	static const uint8_t reading[] = { 0x8a, 0x07,	     /* mov al,[bx]: the access */
 					   0x66, 0x8b, 0x0c, /* mov ecx,[si]: the word around it says where that was */
 					   0xf4 };
-	static const uint8_t writing[] = { 0x88, 0x07, 0xf4 }; /* mov [bx],al */
-	static uint8_t *code_page;
-	uint32_t slot;
-	uint64_t code;
+	static const uint8_t writing[] = { 0x88, 0x07, 0xf4 }; /* mov [bx],al; hlt */
 
 	if (gpa >= REAL_MODE_LIMIT) {
 		struct access far = broken("guest code of this harness reaches only the first 4 GiB of guest memory");
@@ -150,37 +204,18 @@ struct access vcpu_access(struct vm *vm, uint64_t gpa, bool write, uint8_t value
 		far.end = UNSUPPORTED;
 		return far;
 	}
-	/* Below the local APIC and the last megabyte, which some machines keep for themselves. */
-	if (!find_room(PAGE, 0xe0000000ull, gpa, &slot, &code)) {
-		struct access full = broken("no slot number or no guest page is left for the page of guest code");
-
-		full.end = UNSUPPORTED;
-		return full;
-	}
-	if (code_page == NULL && posix_memalign((void **)&code_page, PAGE, PAGE) != 0)
+	if (code_page() == NULL)
 		return broken("no memory for the page of guest code");
-	memset(code_page, 0xf4, PAGE);
-	memcpy(code_page, write ? writing : reading, write ? sizeof(writing) : sizeof(reading));
-
+	memcpy(code_page() + READING, reading, sizeof(reading));
+	memcpy(code_page() + WRITING, writing, sizeof(writing));
 	int error = vcpu_make(vm);
 	if (error != 0)
 		return broken("no virtual CPU: %s", strerror(error));
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.guest_phys_addr = code,
-		.memory_size = PAGE,
-		.userspace_addr = (uintptr_t)code_page,
-	};
-	error = ask(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
+	struct access ready = put_code_in(vm, gpa);
+	if (ready.end != REACHED)
+		return ready;
+	error = prepare(vm, vm->code_gpa, gpa & ~(PAGE - 1), write ? WRITING : READING, (uint32_t)(gpa % PAGE), value);
 	if (error != 0)
-		return broken("no slot for the page of guest code at 0x%llx: %s", (unsigned long long)code,
-			      strerror(error));
-	error = prepare(vm, code, gpa & ~(PAGE - 1), (uint32_t)(gpa % PAGE), value);
-	struct access access = error != 0 ? broken("the virtual CPU cannot be set up: %s", strerror(error)) :
-					    outcome_of_run(vm, gpa, write);
-	region.memory_size = 0;
-	error = ask(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
-	if (error != 0)
-		return broken("the page of guest code cannot be taken out again: %s", strerror(error));
-	return access;
+		return broken("the virtual CPU cannot be set up: %s", strerror(error));
+	return outcome_of_run(vm, gpa, write);
 }

@@ -28,6 +28,12 @@ int vcpu_make(struct vm *vm);
 /* Guest code reads the byte at gpa, or writes `value` there. */
 struct access vcpu_access(struct vm *vm, uint64_t gpa, bool write, uint8_t value);
 
+/*
+ * Take the slot with the page of guest code out, before the vector changes its slots. It is left in between two accesses:
+ * taking a slot out makes the kernel forget its page tables, and a later access would find it in another state. 0 or an errno.
+ */
+int vcpu_take_code_out(struct vm *vm);
+
 /* Have the kernel write its 12 bytes of wall clock at gpa (not 0). 0 or an errno; whether it did write is to be seen. */
 int wall_clock_write(struct vm *vm, uint64_t gpa);
 

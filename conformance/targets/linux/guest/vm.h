@@ -22,6 +22,9 @@ struct vm {
 	int files[FILES];		/* guest memory files, -1 where there is none */
 	int vcpu_fd;
 	struct kvm_run *run;
+	bool has_code; /* a slot of ours with the page of guest code */
+	uint32_t code_slot;
+	uint64_t code_gpa;
 };
 
 extern int kvm_fd;
