@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def compile_cached(name: str, cc: str, flags: Sequence[str], files: Sequence[Pat
     except subprocess.TimeoutExpired as error:
         raise TargetUnavailable(f"The C compiler did not end within {SECONDS_TO_COMPILE} s.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
     return target
 
 
