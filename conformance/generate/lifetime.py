@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 from conformance.backings import place
@@ -43,7 +43,7 @@ def story(p: Profile, family: str, title: str, requests: Sequence[Any], because:
 
 
 def drafts(p: Profile) -> Iterator[Draft]:
-    for group in (crossing, offsets, virtual_cpus, logs, rings, clearing, changes, spaces, files):
+    for group in (crossing, offsets, virtual_cpus, logs, rings, clearing, changes, host_ranges, spaces, files):
         yield from group(p)
 
 
@@ -265,6 +265,31 @@ def changes(p: Profile) -> Iterator[Draft]:
     }
     for what, requests in stories.items():
         yield story(p, "KVM.SLOT", what, requests, "what becomes of slots")
+
+
+def host_ranges(p: Profile) -> Iterator[Draft]:
+    """Host ranges that lie in, over and beside each other, made in every order, and asked for piece by piece."""
+    a = place("A", 0)
+    kinds = {"around": (0, 10), "inside": (2, 2), "across": (3, 4), "behind": (8, 1)}
+    numbers = {name: number for number, name in enumerate(kinds, start=1)}
+    pieces = [(0, 0), (1, 2), (2, 2), (4, 5), (5, 5), (7, 7), (8, 8), (9, 9), (10, 10), (0, 10)]
+    questions = [HvaRange(first=a + first * P, last=a + (last + 1) * P - 1) for first, last in pieces]
+    for order in permutations(kinds):
+        made = [
+            SetRegion(
+                slot=numbers[name], gpa=32 * numbers[name] * P, size=kinds[name][1] * P, hva=a + kinds[name][0] * P
+            )
+            for name in order
+        ]
+        gone = SetRegion(slot=numbers[order[1]])
+        moved = replace(made[2], gpa=512 * P)
+        yield Draft(
+            f"host ranges made in the order {', '.join(order)}",
+            "KVM.LOOKUP",
+            (*made, *questions, gone, moved, *questions, Observe()),
+            "the guest ranges of host memory, also after a delete and a move",
+            "lifetime",
+        )
 
 
 def spaces(p: Profile) -> Iterator[Draft]:
