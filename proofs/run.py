@@ -31,7 +31,7 @@ class Report:
     seconds: float
 
     def passed(self) -> bool:
-        """Whether there is anything, and all theorems are proved (witness, bug included) and all contracts confirmed."""
+        """Whether there is anything, and all theorems are proved (witness, bug included), all contracts confirmed."""
         theorems = [verdict.status == PROVED for verdict in self.verdicts]
         contracts = [contract.status == CONFIRMED for contract in self.contracts]
         return bool(theorems or contracts) and all(theorems) and all(contracts)

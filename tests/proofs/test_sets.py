@@ -1,0 +1,184 @@
+"""Symbolic sets answer as frozensets do: small ones value by value, arbitrary ones by what can be proved of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import z3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proofs.sets import every_pair, has
+from proofs.symbolic.anyset import AnySet, Universe
+from proofs.symbolic.boolean import SymBool, all_of, implies, merged, negation
+from proofs.symbolic.concrete import plain
+from proofs.symbolic.explorer import Explorer, Unsupported, exploring, truth
+from proofs.symbolic.fewset import FewSet
+from proofs.symbolic.shape import Shape
+from spec.sets import added, every, only, removed, some
+
+
+@dataclass(frozen=True)
+class Box:
+    """A small record to make sets of."""
+
+    key: int
+    size: int
+
+
+SHAPE = Shape(kind=Box, ranges={"key": (0, 7), "size": (0, 100)})
+
+QUESTIONS: dict[str, Callable[[Any], Any]] = {
+    "every": lambda boxes: every(boxes, lambda box: box.size < 50),
+    "some": lambda boxes: some(boxes, lambda box: box.key == 3 and box.size > 9),
+    "pairs": lambda boxes: every_pair(boxes, lambda one, other: one.key != other.key),
+    "only": lambda boxes: (found := only(boxes, lambda box: box.key == 3)) is not None and found.size == 5,
+    "added": lambda boxes: every(added(boxes, Box(3, 60)), lambda box: box.size < 70),
+    "pairs after": lambda boxes: every_pair(added(boxes, Box(3, 60)), lambda one, other: one.key != other.key),
+    "removed": lambda boxes: some(without_key(boxes, 3), lambda box: box.key == 3),
+    "changed": lambda boxes: only(changed(boxes, 3), lambda box: box.key == 3) is None,
+}
+
+
+def without_key(boxes: Any, key: int) -> Any:
+    found = only(boxes, lambda box: box.key == key)
+    return boxes if found is None else removed(boxes, found)
+
+
+def changed(boxes: Any, key: int) -> Any:
+    found = only(boxes, lambda box: box.key == key)
+    return boxes if found is None else added(removed(boxes, found), replace(found, size=1))
+
+
+# Keys differ, as `only` wants it.
+box_sets = st.dictionaries(st.integers(0, 7), st.integers(0, 100), max_size=3).map(
+    lambda boxes: frozenset(Box(key, size) for key, size in boxes.items())
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(box_sets, st.sampled_from(sorted(QUESTIONS)))
+def test_few_members_answer_as_a_frozenset(boxes: frozenset[Box], name: str) -> None:
+    explorer = Explorer()
+    with exploring(explorer):
+        symbolic = FewSet.of("box", SHAPE, 3)
+        for (there, member), box in zip(symbolic.members, [*boxes, None, None, None], strict=False):
+            explorer.assume(there if box is not None else z3.Not(there))
+            if box is not None:
+                explorer.assume(z3.And(member.key.term == box.key, member.size.term == box.size))
+        answers = {bool(QUESTIONS[name](boxes))}
+        found = set()
+        for path in explorer.paths(lambda: bool(QUESTIONS[name](symbolic))):
+            solver, answer = explorer.check(path.conditions())
+            if answer == z3.sat:
+                assert plain(solver.model(), symbolic) == boxes
+                found.add(path.value)
+    assert found == answers
+
+
+def provable(statement: Callable[[Any], Any]) -> bool:
+    """Whether a statement holds of every set of boxes whose keys differ."""
+    explorer = Explorer()
+    with exploring(explorer):
+        boxes = AnySet(Universe("box", SHAPE))
+        explorer.assume(truth(every_pair(boxes, lambda one, other: one.key != other.key)))
+        return all(
+            explorer.check([*path.conditions(), z3.Not(truth(path.value))], timeout_ms=3_000)[1] == z3.unsat
+            for path in explorer.paths(lambda: statement(boxes))
+        )
+
+
+TRUE_OF_ALL: dict[str, Callable[[Any], Any]] = {
+    "every and some are dual": lambda boxes: (
+        every(boxes, lambda box: box.size < 50) == negation(some(boxes, lambda box: box.size >= 50))
+    ),
+    "what was added is there": lambda boxes: some(added(boxes, Box(1, 77)), lambda box: box.size == 77),
+    "what was removed is gone": lambda boxes: negation(some(without_key(boxes, 3), lambda box: box.key == 3)),
+    "the only one is there": lambda boxes: (
+        (found := only(boxes, lambda box: box.key == 3)) is None or has(boxes, found)
+    ),
+    "the only one is as asked": lambda boxes: (
+        (found := only(boxes, lambda box: box.key == 3)) is None or found.key == 3
+    ),
+    "none is the only one if some is none": lambda boxes: implies(
+        negation(some(boxes, lambda box: box.key == 3)), only(boxes, lambda box: box.key == 3) is None
+    ),
+    "a change keeps keys apart": lambda boxes: every_pair(changed(boxes, 3), lambda one, other: one.key != other.key),
+    "taken out and put back": lambda boxes: (
+        (found := only(boxes, lambda box: box.key == 3)) is None or has(added(removed(boxes, found), found), found)
+    ),
+    "at most eight keys": lambda boxes: every(boxes, lambda box: box.key < 8),
+}
+NOT_TRUE_OF_ALL: dict[str, Callable[[Any], Any]] = {
+    "there is something": lambda boxes: some(boxes, lambda box: box.size >= 0),
+    "there is nothing": lambda boxes: every(boxes, lambda box: box.size < 0),
+    "adding keeps keys apart": lambda boxes: every_pair(
+        added(boxes, Box(3, 1)), lambda one, other: one.key != other.key
+    ),
+    "sizes differ": lambda boxes: every_pair(boxes, lambda one, other: one.size != other.size),
+    "three is there": lambda boxes: only(boxes, lambda box: box.key == 3) is not None,
+    "removing empties": lambda boxes: every(without_key(boxes, 3), lambda box: box.key == 3),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TRUE_OF_ALL))
+def test_what_is_true_of_every_set_is_proved(name: str) -> None:
+    assert provable(TRUE_OF_ALL[name])
+
+
+@pytest.mark.parametrize("name", sorted(NOT_TRUE_OF_ALL))
+def test_what_is_not_true_of_every_set_is_not_proved(name: str) -> None:
+    assert not provable(NOT_TRUE_OF_ALL[name])
+
+
+def _witness_without_its_definition(self: AnySet, thing: Any, found: Any) -> Any:
+    return self.universe.name_thing(f"only{len(self.universe.named)}")
+
+
+def _keeps_what_was_removed(self: AnySet, member: Any) -> AnySet:
+    return self
+
+
+def _some_without_the_new(self: AnySet, holds: Callable[[Any], Any]) -> SymBool:
+    thing = self._bound_thing()
+    claim = z3.And(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
+    return SymBool(z3.Exists([thing], claim))
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "name"),
+    [
+        ("_witness", _witness_without_its_definition, "what was removed is gone"),
+        ("removed", _keeps_what_was_removed, "what was removed is gone"),
+        ("some", _some_without_the_new, "what was added is there"),
+    ],
+)
+def test_a_fault_in_the_sets_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, method: str, fault: Callable[..., Any], name: str
+) -> None:
+    monkeypatch.setattr(AnySet, method, fault)
+    assert not provable(TRUE_OF_ALL[name])
+
+
+def test_the_only_one_cannot_be_asked_for_each_member() -> None:
+    explorer = Explorer()
+    with exploring(explorer):
+        boxes = AnySet(Universe("box", SHAPE))
+        with pytest.raises(Unsupported):
+            every(boxes, lambda box: only(boxes, lambda other: other.key == box.key) is not None)
+
+
+def test_merging_gives_one_formula_and_plain_values_stay_plain() -> None:
+    def is_small(box: Box) -> bool:
+        return box.key < 3 or (box.size < 10 and box.key != 5)
+
+    assert merged(is_small)(Box(1, 50)) is True
+    explorer = Explorer()
+    with exploring(explorer):
+        boxes = FewSet.of("box", SHAPE, 1)
+        member = boxes.members[0][1]
+        paths = list(explorer.paths(lambda: all_of(merged(is_small)(member), merged(is_small)(member))))
+    assert len(paths) == 1
