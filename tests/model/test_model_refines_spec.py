@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from model.memslots.array import ArrayMachine
 from model.memslots.machine import Machine
 from model.memslots.tree import TreeMachine
 from spec.memslots.access import GuestWrite, VcpuRead
+from spec.memslots.create_guest_memfd import CreateGuestMemfd
 from spec.memslots.lookup import HvaRange
-from spec.memslots.set_region import SetRegion
+from spec.memslots.set_region import GFN_LIMIT, MEMFD_BOUND, NO_MEMORY, SetRegion
 from spec.memslots.slot import EMPTY_VM
-from spec.outcome import Done
+from spec.outcome import Done, Rejected
 from spec.profile import Profile
 from spec.step import step
 from spec.units import PAGE_SIZE
-from tests.model.checks import assert_idle
-from tests.model.requests import PROFILE, REQUESTS
+from tests.model.model_checks import assert_idle
+from tests.model.model_requests import MEMFD_CHANGE, PROFILE, REQUESTS
 
 MACHINES = pytest.mark.parametrize("machine_of", [TreeMachine, ArrayMachine])
 
@@ -38,6 +41,39 @@ def test_outcome_and_state_are_those_of_the_spec(
         assert machine.apply(request) == expected
         assert machine.vm() == vm
         assert_idle(machine)
+
+
+@MACHINES
+@settings(max_examples=200, deadline=None)
+@given(rebind=st.sampled_from(["EEXIST", "EINVAL"]), requests=st.lists(MEMFD_CHANGE, min_size=10, max_size=40))
+def test_bindings_to_a_guest_memory_file(
+    machine_of: type[TreeMachine | ArrayMachine], rebind: str, requests: list[Any]
+) -> None:
+    """Bound, refused, given back by a delete and by a create that fails late, bound again."""
+    profile = Profile(region2=True, guest_memfd="bind", memfd_rebind_errno=rebind, max_gfn=6)
+    machine, vm = machine_of(profile), EMPTY_VM
+    for request in [CreateGuestMemfd(file=0, size=4 * PAGE_SIZE), *requests]:
+        vm, expected = step(profile, vm, request)
+        assert machine.apply(request) == expected
+        assert machine.vm() == vm
+
+
+@MACHINES
+@pytest.mark.parametrize("undone_by", ["delete", "physical limit", "no memory"])
+def test_a_range_of_a_file_is_free_again(machine_of: type[TreeMachine | ArrayMachine], undone_by: str) -> None:
+    machine = machine_of(Profile(region2=True, guest_memfd="bind", max_gfn=6))
+    bind = SetRegion(version=2, flags=4, size=PAGE_SIZE, memfd=0)
+    assert machine.apply(CreateGuestMemfd(file=0, size=PAGE_SIZE)) == Done()
+    if undone_by == "delete":
+        assert machine.apply(bind) == Done()
+        assert machine.apply(replace(bind, slot=1, gpa=PAGE_SIZE)) == Rejected(MEMFD_BOUND)
+        assert machine.apply(SetRegion()) == Done()
+    elif undone_by == "physical limit":
+        assert machine.apply(replace(bind, gpa=7 * PAGE_SIZE)) == Rejected(GFN_LIMIT)
+    else:
+        machine.memory.fail_at = 2
+        assert machine.apply(bind) == Rejected(NO_MEMORY)
+    assert machine.apply(replace(bind, slot=1)) == Done()
 
 
 @MACHINES

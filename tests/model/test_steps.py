@@ -41,8 +41,8 @@ from spec.pages import pages_in
 from spec.profile import Profile
 from spec.sets import added, every, only, some
 from spec.units import PAGE_SIZE
-from tests.model.checks import assert_idle, assert_set
-from tests.model.requests import PROFILE, REQUEST, REQUESTS
+from tests.model.model_checks import assert_idle, assert_set
+from tests.model.model_requests import PROFILE, REQUEST, REQUESTS
 
 MACHINES = pytest.mark.parametrize("machine_of", [TreeMachine, ArrayMachine])
 MachineOf = Callable[[Profile], Machine]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from model.interval_tree import Interval, IntervalTree, greatest_last
 from model.rbtree import Node, RedBlackTree, next_of, previous_of
-from tests.model.checks import assert_balanced, assert_intervals
+from tests.model.model_checks import assert_balanced, assert_intervals
 
 # Insert an interval (first, length), or remove the one at this place of the list.
 ACTIONS = st.lists(
