@@ -14,11 +14,14 @@ from model.memslots.array import ArrayMachine
 from model.memslots.machine import Machine
 from model.memslots.tree import TreeMachine
 from spec.memslots.access import GuestWrite, VcpuRead
+from spec.memslots.clear_dirty_log import ClearDirtyLog
 from spec.memslots.create_guest_memfd import CreateGuestMemfd
 from spec.memslots.lookup import HvaRange
+from spec.memslots.manual_protect import EnableManualProtect
 from spec.memslots.set_region import GFN_LIMIT, MEMFD_BOUND, NO_MEMORY, SetRegion
-from spec.memslots.slot import EMPTY_VM
+from spec.memslots.slot import EMPTY_VM, LOG_DIRTY_PAGES
 from spec.outcome import Done, Rejected
+from spec.pages import pages_in
 from spec.profile import Profile
 from spec.step import step
 from spec.units import PAGE_SIZE
@@ -74,6 +77,24 @@ def test_a_range_of_a_file_is_free_again(machine_of: type[TreeMachine | ArrayMac
         machine.memory.fail_at = 2
         assert machine.apply(bind) == Rejected(NO_MEMORY)
     assert machine.apply(replace(bind, slot=1)) == Done()
+
+
+@MACHINES
+@pytest.mark.parametrize("npages", [1, 63, 64, 65, 128])
+def test_clearing_at_the_edges_of_a_log(machine_of: type[TreeMachine | ArrayMachine], npages: int) -> None:
+    machine, vm = machine_of(Profile()), EMPTY_VM
+    setup = [EnableManualProtect(options=3), SetRegion(flags=LOG_DIRTY_PAGES, size=npages * PAGE_SIZE)]
+    edges = (0, 1, 63, 64, 65, 127, 128, 129, 192)
+    clears = [
+        ClearDirtyLog(first_page=first, num_pages=count, buffer_ok=readable, cleared=pages_in(((0, 0), (62, 70))))
+        for first in edges
+        for count in edges
+        for readable in (False, True)
+    ]
+    for request in [*setup, *clears]:
+        vm, expected = step(Profile(), vm, request)
+        assert machine.apply(request) == expected
+        assert machine.vm() == vm
 
 
 @MACHINES
