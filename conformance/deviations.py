@@ -51,7 +51,7 @@ class Deviation:
         """Whether the vector failed in the way that is listed."""
         if judgement.differences:
             observed = judgement.differences[0].observed
-        elif judgement.reason.startswith("crashed: "):
+        elif judgement.crashed:
             observed = {"crashed": True}
         else:
             return False

@@ -46,6 +46,7 @@ class Judgement:
     reason: str = ""
     differences: tuple[Difference, ...] = ()
     results: tuple[StepResult, ...] = ()
+    crashed: bool = False
 
 
 # Does it apply? --------------------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer) -> Judgem
         case Errored(_, trace):
             return verdict(UNEXPLAINED, f"errored: {trace}")
         case Crashed(_, report):
-            return verdict(UNEXPLAINED, f"crashed: {report}")
+            return verdict(UNEXPLAINED, f"crashed: {report}", crashed=True)
         case Results(_, results):
             if len(results) != len(vector.steps):
                 return verdict(UNEXPLAINED, f"errored: {len(results)} results for {len(vector.steps)} steps")

@@ -1,0 +1,383 @@
+"""The runner: which vectors apply, what counts as the same, what a list of deviations may say, what is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.deviations import Deviation, DeviationsError, all_deviations, load_deviations
+from conformance.files import load_vectors
+from conformance.registry import SpecTarget, UnknownTarget, default_names, plans_for
+from conformance.runner import Plan, Report, load_results, run_plan
+from conformance.target import (
+    Answer,
+    Crashed,
+    Environment,
+    Errored,
+    Refused,
+    Results,
+    Skipped,
+    TargetFailed,
+    TargetUnavailable,
+    Trial,
+    Unobservable,
+)
+from conformance.vector import Vector
+from conformance.verdict import agrees, expectations, why_not
+from spec.memslots.access import GuestWrite
+from spec.memslots.lookup import MAPPED, WRITABLE, Observe
+from spec.memslots.set_region import OVERLAP, SetRegion
+from spec.outcome import Done, Rejected, Segment, Slots, Written
+from spec.profile import PROFILES, Profile
+from spec.step import OPERATIONS
+
+
+@pytest.fixture(scope="module")
+def vectors() -> list[Vector]:
+    found = [v for v in load_vectors() if v.family in ("KVM.RING", "KVM.MANUAL") and not why_not(v, Profile())]
+    assert len(found) > 20
+    return found
+
+
+class Spoiled(SpecTarget):
+    """The spec, with one answer replaced."""
+
+    name = "spoiled"
+
+    def __init__(self, spoil: dict[str, Any], profile: Profile | None = None) -> None:
+        super().__init__(profile or Profile())
+        self.spoil = spoil
+        self.stops = 0
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
+        for answer in super().run(trials):
+            change = self.spoil.get(answer.id, lambda same: same)
+            yield from [changed] if (changed := change(answer)) is not None else []
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+def run(
+    tmp_path: Path, vectors: list[Vector], spoil: dict[str, Any], deviations: Sequence[Deviation] = (), **more: Any
+) -> Report:
+    target = Spoiled(spoil)
+    report = run_plan(Plan("spoiled", (lambda: target,)), vectors, deviations, tmp_path, **more)
+    assert target.stops >= 1, "a target is always stopped"
+    return report
+
+
+def first_refused(answer: Results) -> Results:
+    return Results(answer.id, (Refused("EXDEV"), *answer.steps[1:]))
+
+
+# What counts as the same -----------------------------------------------------------------------------------------
+
+
+def test_rejections_are_compared_by_errno() -> None:
+    request, expected = SetRegion(), Rejected(OVERLAP)
+    assert agrees(request, expected, Refused("EEXIST"))
+    assert agrees(request, expected, Rejected(dataclasses.replace(OVERLAP, id="KVM.OTHER")))
+    assert not agrees(request, expected, Refused("EINVAL"))
+    assert not agrees(request, expected, Done())
+    assert not agrees(request, Done(), Refused("EEXIST"))
+
+
+def test_writes_are_compared_by_what_was_written_and_whether_all_was() -> None:
+    piece = Segment(0, 11, 4096)
+    request = GuestWrite()
+    assert agrees(request, Written((piece,)), Written((piece,)))
+    assert agrees(request, Written((), MAPPED), Written((), WRITABLE))
+    assert not agrees(request, Written((piece,), MAPPED), Written((piece,)))
+    assert not agrees(request, Written((piece,)), Written(()))
+
+
+def test_only_queries_may_be_unobservable() -> None:
+    assert agrees(Observe(), Slots(()), Unobservable("no way"))
+    assert not agrees(SetRegion(), Done(), Unobservable("no way"))
+    assert not agrees(GuestWrite(), Written(()), Unobservable("no way"))
+
+
+# Which vectors apply ---------------------------------------------------------------------------------------------
+
+
+def test_a_vector_for_another_profile_is_not_run() -> None:
+    vector = next(v for v in load_vectors() if dict(v.switches) == {"user_slots": 509})
+    assert why_not(vector, Profile()) == "needs user_slots=509"
+    assert why_not(vector, PROFILES["array"]) == ""
+
+
+def test_an_unpublished_value_gets_expectations_of_its_own(tmp_path: Path) -> None:
+    """A machine with 36 address bits: the vectors about the last page are run with its own last page in mind."""
+    profile = Profile(max_gfn=2**24 - 1)
+    vectors = [v for v in load_vectors() if dict(v.switches) == {"max_gfn": 2**28 - 1}]
+    assert vectors and not any(why_not(v, profile) for v in vectors)
+    assert any(expectations(v, profile) != tuple(step.expected for step in v.steps) for v in vectors)
+    report = run_plan(Plan("spec", (partial(SpecTarget, profile),)), vectors, out=tmp_path)
+    assert report.counts()["passed"] == len(vectors)
+
+
+def test_each_vector_is_run_once_by_an_instance_that_it_applies_to(tmp_path: Path) -> None:
+    everything = load_vectors()
+    (plan,) = plans_for("spec")
+    report = run_plan(plan, everything, out=tmp_path)
+    assert report.exit_code() == 0
+    assert report.counts() == {"passed": len(everything), "deviating": 0, "unexplained": 0, "not_run": 0}
+    assert len({one.vector for one in report.judgements}) == len(everything)
+
+
+def test_one_instance_leaves_the_others_with_a_reason(tmp_path: Path) -> None:
+    everything = load_vectors()
+    report = run_plan(Plan("spec", (partial(SpecTarget, Profile()),)), everything, out=tmp_path)
+    left = [one for one in report.judgements if one.verdict == "not_run"]
+    assert left and all(one.reason.startswith("needs ") for one in left)
+
+
+# Answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_is_well(tmp_path: Path, vectors: list[Vector]) -> None:
+    report = run(tmp_path, vectors, {})
+    assert report.exit_code() == 0 and report.counts()["passed"] == len(vectors)
+    lines = [json.loads(line) for line in (tmp_path / "results" / "spoiled.jsonl").read_text().splitlines()]
+    assert lines[0]["target"] == "spoiled" and lines[-1]["end"] is True and len(lines) == len(vectors) + 2
+
+
+def test_a_difference_fails_the_run(tmp_path: Path, vectors: list[Vector]) -> None:
+    report = run(tmp_path, vectors, {vectors[3].id: first_refused})
+    assert report.exit_code() == 1 and report.counts()["unexplained"] == 1
+    entry = load_results("spoiled", tmp_path)[vectors[3].id]
+    assert entry["differences"][0]["step"] == 0 and entry["differences"][0]["observed"] == {"error": "EXDEV"}
+    assert len(entry["results"]) == len(vectors[3].steps)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "reason"),
+    [
+        (Skipped("", "no memory"), "not_run", "skipped by the target: no memory"),
+        (Errored("", "Traceback"), "unexplained", "errored: Traceback"),
+        (Crashed("", "oops"), "unexplained", "crashed: oops"),
+        (Results("", (Done(),) * 99), "unexplained", "errored: 99 results for"),
+    ],
+)
+def test_other_answers(tmp_path: Path, vectors: list[Vector], answer: Any, verdict: str, reason: str) -> None:
+    name = vectors[1].id
+    report = run(tmp_path, vectors, {name: lambda _: dataclasses.replace(answer, id=name)})
+    (judgement,) = [one for one in report.judgements if one.vector == name]
+    assert judgement.verdict == verdict and judgement.reason.startswith(reason)
+    assert report.finished and report.exit_code() == (1 if verdict == "unexplained" else 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda answer: None, "was next"),
+        (lambda answer: dataclasses.replace(answer, id="other"), "answered 'other' when"),
+        (lambda answer: Skipped(answer.id, " "), "without a reason"),
+    ],
+)
+def test_answers_that_break_the_rules_fail_the_harness(
+    tmp_path: Path, vectors: list[Vector], change: Any, what: str
+) -> None:
+    report = run(tmp_path, vectors, {vectors[2].id: change})
+    assert report.exit_code() == 2 and what in report.failure
+    assert len(report.judgements) == 2 == len(load_results("spoiled", tmp_path)), "what was answered before is kept"
+
+
+def test_too_few_answers_fail_the_harness(tmp_path: Path, vectors: list[Vector]) -> None:
+    report = run(tmp_path, vectors, {vectors[-1].id: lambda answer: None})
+    assert report.exit_code() == 2 and "gave no answer to vector" in report.failure
+
+
+def test_a_target_that_lies_about_its_name(tmp_path: Path, vectors: list[Vector]) -> None:
+    report = run_plan(Plan("c", (lambda: Spoiled({}),)), vectors, out=tmp_path)
+    assert report.exit_code() == 2
+    assert report.failure == "the target was run as 'c' but says that its name is 'spoiled'"
+
+
+class Broken(SpecTarget):
+    """A target that cannot be started."""
+
+    name = "broken"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(Profile())
+        self.error = error
+
+    def start(self) -> Environment:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (TargetUnavailable("install qemu-system-x86"), "install qemu-system-x86"),
+        (TargetFailed("the VM never booted"), "the VM never booted"),
+        (ZeroDivisionError("oops"), "the harness has a bug"),
+    ],
+)
+def test_targets_that_do_not_start(tmp_path: Path, vectors: list[Vector], error: Exception, what: str) -> None:
+    report = run_plan(Plan("broken", (lambda: Broken(error),)), vectors, out=tmp_path)
+    assert report.exit_code() == 2 and what in (report.failure or report.unavailable)
+
+
+# Deviations ------------------------------------------------------------------------------------------------------
+
+
+def listed(vectors: Sequence[str], observed: dict[str, Any], targets: tuple[str, ...] = ("spoil*",)) -> Deviation:
+    return Deviation("known", targets, tuple(vectors), "KVM.SLOT.OVERLAP", observed, "it does", "kernel/file.c")
+
+
+def test_a_listed_deviation_is_known(tmp_path: Path, vectors: list[Vector]) -> None:
+    name = vectors[3].id
+    report = run(tmp_path, vectors, {name: first_refused}, [listed([name], {"error": "EXDEV"})])
+    assert report.exit_code() == 0 and report.counts()["deviating"] == 1 and not report.stale
+    assert [one.reason for one in report.judgements if one.vector == name] == ["known: it does"]
+
+
+def test_a_list_of_another_target_says_nothing(tmp_path: Path, vectors: list[Vector]) -> None:
+    name = vectors[3].id
+    report = run(tmp_path, vectors, {name: first_refused}, [listed([name], {"error": "EXDEV"}, ("linux-*",))])
+    assert report.exit_code() == 1
+
+
+def test_a_crash_can_be_listed(tmp_path: Path, vectors: list[Vector]) -> None:
+    name = vectors[3].id
+    report = run(tmp_path, vectors, {name: lambda a: Crashed(a.id, "oops")}, [listed([name], {"crashed": True})])
+    assert report.exit_code() == 0 and report.counts()["deviating"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "what"),
+    [
+        (lambda answer: answer, 3, "passes now"),
+        (lambda answer: Skipped(answer.id, "no memory"), 3, "was skipped by the target: no memory"),
+        (first_refused, 1, "fails otherwise than listed"),
+    ],
+)
+def test_a_stale_list_fails_the_run(tmp_path: Path, vectors: list[Vector], change: Any, code: int, what: str) -> None:
+    name = vectors[3].id
+    report = run(tmp_path, vectors, {name: change}, [listed([name], {"error": "ENOMEM"})])
+    assert report.exit_code() == code and what in report.stale[0]
+
+
+def test_a_listed_vector_that_is_gone_or_never_applies(tmp_path: Path, vectors: list[Vector]) -> None:
+    report = run(tmp_path, vectors, {}, [listed(["0123456789ab"], {"error": "ENOMEM"})])
+    assert report.exit_code() == 3
+    assert report.stale == [
+        "known: there is no vector 0123456789ab any more",
+        "known: no listed vector applies to this target",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[", "Expecting value"),
+        ("{}", "$: expected a list"),
+        ('[{"id": "x"}]', "$[0]: the member 'targets' is missing"),
+    ],
+)
+def test_a_bad_list(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "deviations.json"
+    path.write_text(text)
+    with pytest.raises(DeviationsError) as caught:
+        load_deviations(path)
+    assert str(path) in str(caught.value) and what in str(caught.value)
+
+
+def test_a_deviation_without_a_reason_is_none(tmp_path: Path) -> None:
+    entry = dataclasses.asdict(listed(["0123456789ab"], {"error": "ENOMEM"}))
+    path = tmp_path / "deviations.json"
+    path.write_text(json.dumps([{**entry, "reason": "  "}]))
+    with pytest.raises(DeviationsError, match="an unexplained deviation does not belong here"):
+        load_deviations(path)
+
+
+def test_the_published_lists_name_published_vectors() -> None:
+    published = {vector.id for vector in load_vectors()}
+    for deviation in all_deviations():
+        assert set(deviation.vectors) <= published, deviation.id
+
+
+# What is kept ----------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_keeps_what_was_written(tmp_path: Path, vectors: list[Vector]) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "spoiled.jsonl").symlink_to("/dev/full")
+    report = run(tmp_path, vectors, {})
+    assert report.exit_code() == 2
+    assert "No space left on device; 0 results before it are kept" in report.failure
+
+
+def test_a_place_for_results_that_cannot_be_written(tmp_path: Path, vectors: list[Vector]) -> None:
+    (tmp_path / "results").write_text("a file where a directory is needed")
+    report = run_plan(Plan("spec", (partial(SpecTarget, Profile()),)), vectors, out=tmp_path)
+    assert report.exit_code() == 2 and "results/spec.jsonl: cannot be written: " in report.failure
+
+
+def test_results_are_there_while_the_run_goes_on(tmp_path: Path, vectors: list[Vector]) -> None:
+    seen: list[int] = []
+    run(tmp_path, vectors, {}, advance=lambda _: seen.append(len(load_results("spoiled", tmp_path))))
+    assert seen == list(range(1, len(vectors) + 1))
+
+
+def test_an_interrupted_run_keeps_its_results(tmp_path: Path, vectors: list[Vector]) -> None:
+    stopped = threading.Event()
+    seen: list[int] = []
+
+    def advance(_: int) -> None:
+        seen.append(1)
+        if len(seen) == 5:
+            stopped.set()
+
+    report = run(tmp_path, vectors, {}, advance=advance, stopped=stopped)
+    assert report.exit_code() == 2 and report.failure == f"interrupted; 5 of {len(vectors)} results are kept"
+    assert len(load_results("spoiled", tmp_path)) == 5
+
+
+def test_a_results_file_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path, vectors: list[Vector]) -> None:
+    run(tmp_path, vectors, {})
+    path = tmp_path / "results" / "spoiled.jsonl"
+    path.write_text(path.read_text()[:-300])
+    assert 0 < len(load_results("spoiled", tmp_path)) < len(vectors)
+
+
+# Names -----------------------------------------------------------------------------------------------------------
+
+
+def test_names_of_targets() -> None:
+    assert [plan.name for plan in plans_for("model")] == ["model-tree", "model-array"]
+    assert [plan.name for plan in plans_for("linux")] == ["linux-6.1", "linux-5.10"]
+    assert [plan.name for plan in plans_for("linux-6.12")] == ["linux-6.12"]
+    assert plans_for("mine=./adapter --fast")[0].name == "mine"
+    for name in default_names():
+        assert plans_for(name)
+    for bad in ("nothing", "=x", "mine=", "linux-new"):
+        with pytest.raises(UnknownTarget):
+            plans_for(bad)
+
+
+def test_the_models_conform_with_every_profile(tmp_path: Path) -> None:
+    everything = load_vectors()
+    for plan in plans_for("model"):
+        report = run_plan(plan, everything, all_deviations(), tmp_path)
+        assert report.exit_code() == 0, (
+            report.failure or [one for one in report.judgements if one.verdict != "passed"][:3]
+        )
+        assert report.counts()["passed"] == len(everything)
+
+
+def test_every_operation_is_in_the_vectors() -> None:
+    from spec.step import operation_of
+
+    used = {operation_of(step.request).name for vector in load_vectors() for step in vector.steps}
+    assert used == {operation.name for operation in OPERATIONS}
