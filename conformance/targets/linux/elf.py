@@ -13,7 +13,7 @@ def modinfo(module: bytes) -> dict[str, list[str]]:
     """The fields of a module and their values, in order. Raises NotAModule."""
     try:
         section = modinfo_section(module)
-    except (struct.error, IndexError) as broken:
+    except (struct.error, IndexError, ValueError, OverflowError) as broken:
         raise NotAModule(f"a truncated ELF file ({broken})") from None
     fields: dict[str, list[str]] = {}
     for entry in section.split(b"\0"):

@@ -220,9 +220,8 @@ class LinuxVm:
                 self.blame(shard, death, answers)
                 crashes += 1
                 if crashes > MOST_CRASHES and shard.records:
-                    raise TargetFailed(
-                        f"{self.name} crashed {crashes} times; {len(shard.records)} vectors were not run\n{death.report}"
-                    )
+                    left = len(shard.records)
+                    raise TargetFailed(f"{self.name} crashed {crashes} times; {left} vectors were not run\n{death.report}")
         except BaseException as broken:  # handed to the thread that waits for answers
             if not self.stopping:
                 answers.put(broken)

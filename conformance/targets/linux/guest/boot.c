@@ -84,6 +84,8 @@ void misbehave_at(uint32_t vector)
 {
 	if (is_at("GPASPEC_CRASH", vector))
 		write_file("/proc/sysrq-trigger", "c");
+	if (is_at("GPASPEC_ALARM", vector))
+		write_file("/dev/kmsg", "<1>WARNING: asked for by a test\n");
 	if (is_at("GPASPEC_HANG", vector))
 		for (;;)
 			pause();

@@ -9,7 +9,7 @@
 void boot(void);
 void power_off(void) __attribute__((noreturn));
 
-/* For tests of the harness, in a VM only: crash or hang at the vector that GPASPEC_CRASH or GPASPEC_HANG names. */
+/* For tests of the harness, in a VM only: what to do at the vector that GPASPEC_CRASH, _HANG or _ALARM names. */
 void misbehave_at(uint32_t vector);
 
 #endif
