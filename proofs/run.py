@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -192,4 +194,7 @@ def explain(theorem_id: str) -> str:
 
 
 def _place(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
     return f"{function.__module__.replace('.', '/')}.py {function.__name__}"

@@ -438,7 +438,7 @@ def claim(kind: Kind, holds: Callable[..., Any]) -> Callable[..., Any]:
     def holds_of_the_run(**inputs: Any) -> Any:
         return holds(run=run_of(kind, inputs), **inputs)
 
-    holds_of_the_run.__name__ = holds.__name__
+    holds_of_the_run.__wrapped__ = holds  # type: ignore[attr-defined]
     return holds_of_the_run
 
 
@@ -524,7 +524,7 @@ THEOREMS = (
         also=has_two_spaces,
     ),
     Theorem(
-        "TWOSETS.CACHE.SEARCH",
+        "TWOSETS.SEARCH",
         "A lookup by way of a set's cache finds what a search finds, and leaves a member of the set in the cache.",
         (),
         ("lookup",),

@@ -1,0 +1,42 @@
+"""Which rules have a theorem, and what is not proved."""
+
+from __future__ import annotations
+
+from proofs.catalogue import THEOREMS
+from proofs.theorem import Theorem
+from spec.step import all_rules
+
+# A rule that no theorem speaks about needs a reason here, by its id.
+WITHOUT_THEOREM: dict[str, str] = {}
+
+NOT_PROVED: tuple[str, ...] = (
+    "That the trees of the model (red-black, interval) find what a search through all slots finds. The protocol is "
+    "proved over sets that are searched as a whole; the trees are tested against such sets.",
+    "The bookkeeping of `model/memslots/machine.py`: allocation, bitmaps' lifetimes, guest memory file bindings. It is "
+    "tested against the specification, step by step.",
+    "`hva_range` and `observe`, which list all slots in order: the engine asks questions of sets and does not sort.",
+    "Writes by the kernel of more than 12 bytes (the size of the guest's clock page entry); they are "
+    "longer loops of the same step.",
+    "Several changes at once: a VM has one writer at a time, by a lock that is taken for granted.",
+    "Memory ordering. A step of the model is seen by all virtual CPUs at once; that a real machine keeps the order is "
+    "what the kernel's barriers and grace periods are for, and not a subject here.",
+    "That generations never pass 2^63: it takes more changes than there is time for.",
+    "The C library and the kernels themselves: they are judged by vectors.",
+)
+
+
+def rules_without_theorem() -> list[str]:
+    """The ids of rules that have neither a theorem nor a reason for having none."""
+    spoken_of = {rule for theorem in THEOREMS for rule in theorem.rules}
+    return [rule.id for rule in all_rules() if rule.id not in spoken_of and rule.id not in WITHOUT_THEOREM]
+
+
+def unknown_rules() -> list[tuple[str, str]]:
+    """(theorem, rule) for each rule id that a theorem names and the specification does not have."""
+    known = {rule.id for rule in all_rules()}
+    return [(theorem.id, rule) for theorem in THEOREMS for rule in theorem.rules if rule not in known]
+
+
+def theorems_about(rule_id: str) -> list[Theorem]:
+    """The theorems that speak about a rule."""
+    return [theorem for theorem in THEOREMS if rule_id in theorem.rules]

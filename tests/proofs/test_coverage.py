@@ -1,0 +1,73 @@
+"""Every rule has a theorem or a reason, the page is the one that would be written, and rule pairs are right."""
+
+from __future__ import annotations
+
+import pytest
+
+from proofs.coverage import NOT_PROVED, WITHOUT_THEOREM, rules_without_theorem, theorems_about, unknown_rules
+from proofs.document import TARGET, theorems_page
+from proofs.reach import reached
+from proofs.violations import IMPOSSIBLE, Example, decide, pairs
+from spec.outcome import Rejected
+from spec.step import all_rules, operation_of, step
+
+SOME_PAIRS = (
+    ("set_region", "KVM.SLOT.OVERLAP", "KVM.SLOT.GFN_LIMIT"),
+    ("set_region", "KVM.SLOT.SIZE_ALIGNED", "KVM.SLOT.GPA_ALIGNED"),
+    ("set_region", "KVM.SLOT.HVA_FIXED", "KVM.SLOT.READONLY_FIXED"),
+    ("clear_dirty_log", "KVM.CLEAR.FIRST_INSIDE", "KVM.CLEAR.COUNT_INSIDE"),
+    ("set_region", "KVM.SLOT.MEMFD_RANGE", "KVM.SLOT.MEMFD_BOUND_EINVAL"),
+)
+IMPOSSIBLE_PAIRS = (
+    ("set_region", "KVM.SLOT.DELETE_EXISTS", "KVM.SLOT.OVERLAP"),
+    ("set_region", "KVM.SLOT.REGION2", "KVM.SLOT.FIRST_FORM_FLAGS"),
+    ("enable_dirty_ring", "KVM.RING.SMALLEST", "KVM.RING.LARGEST"),
+)
+
+
+def test_every_rule_has_a_theorem_or_a_reason() -> None:
+    assert rules_without_theorem() == []
+
+
+def test_theorems_name_rules_that_exist() -> None:
+    assert unknown_rules() == []
+
+
+def test_reasons_are_not_stale() -> None:
+    ids = {rule.id for rule in all_rules()}
+    assert set(WITHOUT_THEOREM) <= ids
+    assert not [rule for rule in WITHOUT_THEOREM if theorems_about(rule)]
+    assert NOT_PROVED
+
+
+def test_the_page_is_the_one_that_would_be_written() -> None:
+    assert TARGET.read_text() == theorems_page(), "run: python -m proofs.document"
+
+
+@pytest.mark.parametrize("pair", SOME_PAIRS)
+def test_an_example_breaks_both_rules_and_the_first_wins(pair: tuple[str, str, str]) -> None:
+    example = decide(pair)
+    assert isinstance(example, Example)
+    vm = reached(example.profile, list(example.setup))
+    checks = operation_of(example.request).checks
+    broken = {check.rule.id for check in checks if check.is_broken(example.profile, vm, example.request)}
+    assert set(pair[1:]) <= broken
+    _, outcome = step(example.profile, vm, example.request)
+    assert isinstance(outcome, Rejected)
+    assert outcome.rule.id == pair[1] or not example.alone
+
+
+@pytest.mark.parametrize("pair", IMPOSSIBLE_PAIRS)
+def test_what_cannot_happen_together_is_proved_impossible(pair: tuple[str, str, str]) -> None:
+    assert decide(pair) == IMPOSSIBLE
+
+
+def test_examples_do_not_depend_on_what_was_asked_before() -> None:
+    forwards = [decide(pair) for pair in SOME_PAIRS[:3]]
+    backwards = [decide(pair) for pair in reversed(SOME_PAIRS[:3])]
+    assert forwards == backwards[::-1]
+
+
+def test_pairs_are_in_the_order_of_the_checks() -> None:
+    assert len(pairs()) == len(set(pairs()))
+    assert ("set_region", "KVM.CALL.OWNER", "KVM.SLOT.REGION2") in pairs()
