@@ -24,11 +24,11 @@ from model.memslots.protocol import GRACE_PERIOD, NO_BITMAP, PUBLISH, OneSet, Sl
 from model.memslots.tree import TreeMachine
 from spec.memslots.lookup import slot_holding
 from spec.memslots.set_region import NO_MEMORY, SetRegion, is_delete, is_move
-from spec.memslots.slot import Vm, slot_named, space_of
+from spec.memslots.slot import Slot, Vm, slot_named, space_of
 from spec.outcome import Outcome, Rejected
 from spec.sets import removed
 from spec.step import step as spec_step
-from spec.units import PAGE_SIZE, address_of
+from spec.units import PAGE_SIZE, U64_MAX, address_of
 
 DONE = "done"  # what `World.advance` calls the end of a request
 
@@ -87,6 +87,11 @@ def mapping_in(vm: Vm, space: int, gfn: int) -> Mapping:
     if slot is None:
         return None
     return slot.id, slot.hva_of(address_of(gfn)), slot.flags
+
+
+def whole(slot: Slot | SlotCopy) -> tuple[int, int, int, int, int]:
+    """All that readers want to know of a slot."""
+    return slot.id, slot.base_gfn, slot.npages, slot.hva, slot.flags
 
 
 def mapping_of(found: SlotCopy | None, gfn: int) -> Mapping:
@@ -221,6 +226,7 @@ class Enumeration:
             if self._was_here(world, readers):
                 break
             self.report.branches += 1
+            self._walk_all_indexes(world, readers)
             branches += [((*history, event), readers) for event in stores_of(readers)]
             name = world.advance()
             if name is None:
@@ -238,6 +244,22 @@ class Enumeration:
             return True
         before.append(readers)
         return False
+
+    def _walk_all_indexes(self, world: World, readers: frozenset[Reader]) -> None:
+        """What each reader finds when it walks a whole index, as those do who look for a host range or a number."""
+        for space, number, stage in {(r.space, r.number, r.stage) for r in readers if r.number is not None}:
+            members = world.machine.numbered(space, number).members
+            expected = {whole(slot) for slot in world.stages[space][stage].slots if slot.space == space}
+            ids = {slot.id for vm in world.stages[space] for slot in vm.slots if slot.space == space}
+            for index, copies in (
+                ("guest pages", members.in_gfn_order()),
+                ("host addresses", members.in_hva_range(0, U64_MAX)),
+                ("slot numbers", [members.by_id(slot_id) for slot_id in ids]),
+            ):
+                used = [copy for copy in copies if world.machine.usable(copy) is not None]
+                if {whole(copy) for copy in used} != expected or len(used) != len(expected):
+                    what = f"index of {index}, set {number} of address space {space}: found {used}, right is {expected}"
+                    self._report(what, (None, world.position, f"walk it, as a reader that began at stage {stage}"))
 
     def _all_reachable(self, world: World, readers: frozenset[Reader]) -> frozenset[Reader]:
         """All readers that there can be now, when each acts as often as it likes without touching a shared cache."""

@@ -27,8 +27,9 @@ from model.memslots.protocol import (
     exchanged,
     searched,
     shown,
+    two_empty_sets,
 )
-from model.memslots.tree import TreeMachine
+from model.memslots.tree import TreeMachine, TreeSet
 from spec.memslots.set_region import SetRegion
 from spec.outcome import Done
 from spec.profile import Profile
@@ -206,6 +207,25 @@ class FreesTheBitmapTooEarly(TreeMachine):
             super()._commit(change)
 
 
+class ForgetfulSet(TreeSet):
+    """Leaves the host index as it is when a slot keeps its place."""
+
+    def exchanged(self, old: SlotCopy | None, new: SlotCopy | None) -> TreeSet:
+        if old is None or new is None or old.base_gfn != new.base_gfn:
+            return super().exchanged(old, new)
+        place = self.hva_nodes[old.address]
+        super().exchanged(old, new)
+        self.hva_tree.remove(self.hva_nodes[new.address])
+        self.hva_nodes[new.address] = self.hva_tree.insert(place.value)
+        return self
+
+
+class HasForgetfulSets(TreeMachine):
+    def __init__(self, profile: Profile) -> None:
+        super().__init__(profile)
+        self.spaces = [two_empty_sets(space, ForgetfulSet(), ForgetfulSet()) for space in range(SPACES)]
+
+
 class FreesTheArrayAtOnce(ArrayWriter):
     def swap(self, state: TwoSets) -> Steps:
         state = yield from shown(MARK, self.mark(state))
@@ -260,6 +280,7 @@ PLANTED: list[tuple[str, Callable[[], Machine], Sequence[Planned]]] = [
         machine_with(lambda: FreesTheBitmapTooEarly(PROFILE)),
         (END_OF_LOG,),
     ),
+    ("host index left as it was", machine_with(lambda: HasForgetfulSets(PROFILE)), (FLAGS,)),
     ("array freed at once", plant(FreesTheArrayAtOnce(SPACES)), (FLAGS,)),
     ("INVALID set in the published array", plant(MarksInThePublishedArray(SPACES)), (DELETE,)),
     ("array with INVALID kept", plant(KeepsTheInvalidArray(SPACES)), (MOVE_TOO_FAR,)),
