@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 
-class NotAModule(ValueError):
+class NotAModule(Exception):
     """The file is no 64-bit little-endian ELF object with a `.modinfo` section."""
 
 

@@ -22,11 +22,14 @@ from conformance.target import (
 )
 from conformance.targets.linux import flat
 from conformance.targets.linux.build import guest_program
+from conformance.targets.linux.memory import available_bytes, kernel_bytes
 from conformance.targets.linux.profile import environment_from
 from conformance.targets.linux.vm import MOST_CRASHES, answer_from
+from spec.profile import Profile
 
 DEVICE = Path("/dev/kvm")
 SILENCE_SECONDS = 60.0
+MEMORY_SHARE = 8  # a vector may take one part in so many of the memory that is available
 
 
 class ProgramDied(Exception):
@@ -100,6 +103,7 @@ class LinuxHost:
     def __init__(self, name: str = "linux-host") -> None:
         self.name = name
         self.program: Path | None = None
+        self.profile = Profile()
         self.running: Program | None = None
 
     def start(self) -> Environment:
@@ -113,7 +117,9 @@ class LinuxHost:
             try:
                 for frame in program.frames():
                     if frame.kind == flat.HELLO:
-                        return environment_from(self.name, frame.payload, {"accelerator": "none: the kernel itself"})
+                        said = environment_from(self.name, frame.payload, {"accelerator": "none: the kernel itself"})
+                        self.profile = said.profile
+                        return said
                     if frame.kind == flat.FATAL:
                         raise TargetFailed(f"{self.name}: {frame.payload.decode(errors='replace')}")
             except ProgramDied as died:
@@ -126,11 +132,18 @@ class LinuxHost:
             raise TargetFailed(f"{self.name} was not started")
         unsuitable: dict[int, Answer] = {}
         records: dict[int, bytes] = {}
+        budget = available_bytes() // MEMORY_SHARE
         for number, trial in enumerate(trials):
             try:
                 records[number] = flat.encode_vector(number, trial)
             except flat.Unsuitable as misfit:
                 unsuitable[number] = Skipped(trial.id, f"the kernel's interface has no room for it: {misfit}")
+                continue
+            needed = kernel_bytes(self.profile, trial.requests)
+            if needed > budget:
+                del records[number]
+                reason = f"its slots could take {needed >> 20} MiB of this machine's kernel memory: run it in a VM"
+                unsuitable[number] = Skipped(trial.id, reason)
         position = 0
         crashes = 0
         while position < len(trials):

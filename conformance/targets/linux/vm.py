@@ -221,7 +221,9 @@ class LinuxVm:
                 crashes += 1
                 if crashes > MOST_CRASHES and shard.records:
                     left = len(shard.records)
-                    raise TargetFailed(f"{self.name} crashed {crashes} times; {left} vectors were not run\n{death.report}")
+                    raise TargetFailed(
+                        f"{self.name} crashed {crashes} times; {left} vectors were not run\n{death.report}"
+                    )
         except BaseException as broken:  # handed to the thread that waits for answers
             if not self.stopping:
                 answers.put(broken)
