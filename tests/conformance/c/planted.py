@@ -406,11 +406,12 @@ CONCURRENCY_BUGS: tuple[Bug, ...] = (
             "log.c",
             "bitmap[i] = atomic_exchange_explicit(&log->words[i], 0, memory_order_acq_rel);",
             "{\n"
-            "\t\t\tfor (volatile int pause = 0; pause < 2000; pause++)\n"
-            "\t\t\t\t;\n"
+            "\t\t\tfor (int turn = 0; turn < 100; turn++)\n"
+            "\t\t\t\tthrd_yield();\n"
             "\t\t\tatomic_store_explicit(&log->words[i], 0, memory_order_release);\n"
             "\t\t}",
         ),
+        ("log.c", '#include "internal.h"', '#include <threads.h>\n\n#include "internal.h"'),
     ),
 )
 

@@ -44,7 +44,8 @@ def test_the_stress_program_finds_what_readers_would_see(bug: Bug) -> None:
     compiler = COMPILERS[0]
     with planted_base(bug) as base:
         programs = [compiled("stress", sanitizer, compiler, base) for sanitizer in SANITIZERS]
-    assert any(ended(program).returncode != 0 for program in programs)
+    # Which thread runs when is chance: a run may miss it.
+    assert any(ended(program).returncode != 0 for _ in range(15) for program in programs)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
