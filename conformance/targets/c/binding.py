@@ -57,10 +57,10 @@ def declarations(header: Path) -> str:
 class Library:
     """libgpamap, compiled from `base` and loaded into this process. Raises TargetUnavailable without a compiler."""
 
-    def __init__(self, base: Path = build.HERE) -> None:
+    def __init__(self, base: Path = build.HERE, sanitizers: str = "") -> None:
         self.ffi = FFI()
         self.ffi.cdef(declarations(base / "include" / "gpamap.h"))
-        self.functions: Any = self.ffi.dlopen(str(build.shared_library(base)))
+        self.functions: Any = self.ffi.dlopen(str(build.shared_library(base, sanitizers)))
 
 
 def set_bits(bitmap: mmap.mmap, pages: Pages) -> None:

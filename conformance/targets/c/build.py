@@ -81,9 +81,13 @@ def compile_cached(name: str, cc: str, flags: Sequence[str], files: Sequence[Pat
     return target
 
 
-def shared_library(base: Path = HERE) -> Path:
-    """libgpamap as a shared library, compiled from `base`/src and `base`/include."""
-    flags = (*WARNINGS, "-O2", "-g", "-fPIC", "-shared")
+def shared_library(base: Path = HERE, sanitizers: str = "") -> Path:
+    """libgpamap as a shared library, compiled from `base`/src and `base`/include.
+
+    `sanitizers` is what -fsanitize is given; a process that loads the library then needs their runtime preloaded.
+    """
+    checked = (f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all") if sanitizers else ()
+    flags = (*WARNINGS, "-O2", "-g", "-fPIC", "-shared", *checked)
     return compile_cached("libgpamap.so", compiler(), flags, sources(base), (base / "include", base / "src"))
 
 

@@ -22,21 +22,23 @@ class CInProcess:
     """libgpamap called in this process: fast, but a crash of the library is a crash of the runner.
 
     `profile` has the numbers that each map is made with. `base` is where the library's `src` and `include` lie.
+    `sanitizers` is what the compiler's -fsanitize is given.
     """
 
     name = "c"
 
-    def __init__(self, profile: Profile = LIBRARY_PROFILE, base: Path = build.HERE) -> None:
+    def __init__(self, profile: Profile = LIBRARY_PROFILE, base: Path = build.HERE, sanitizers: str = "") -> None:
         """Raises ValueError for a profile with what the library does not have."""
         if profile.region2 or profile.guest_memfd != "absent":
             raise ValueError("the C library has neither the second form of the call nor guest memory files")
         self.profile = profile
         self.base = base
+        self.sanitizers = sanitizers
         self.library: Library | None = None
 
     def start(self) -> Environment:
         """Compile (once) and load the library. Raises TargetUnavailable when there is no compiler."""
-        self.library = Library(self.base)
+        self.library = Library(self.base, self.sanitizers)
         return Environment(
             name=self.name,
             version=VERSION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from random import Random
@@ -12,8 +13,10 @@ from random import Random
 import pytest
 
 from conformance import backings
+from conformance.files import load_vectors
 from conformance.protocol import AdapterTarget
-from conformance.target import Errored, Refused, Results, TargetUnavailable, Trial
+from conformance.runner import Plan, run_plan
+from conformance.target import Crashed, Errored, Refused, Results, TargetUnavailable, Trial
 from conformance.targets.c import build
 from conformance.targets.c.binding import Library, Map
 from conformance.targets.c.target import LIBRARY_PROFILE, CInProcess
@@ -27,6 +30,7 @@ from spec.pages import Pages
 from spec.profile import PROFILES, Profile
 from spec.units import PAGE_SIZE
 
+from .planted import bug, planted_base
 from .requests import Requests
 
 HUGE = Profile(max_gfn=2**40 - 1)
@@ -61,6 +65,47 @@ def test_the_adapter_answers_as_the_library_does_in_this_process() -> None:
     finally:
         inside.stop()
         outside.stop()
+
+
+def sanitized(base: Path = build.HERE) -> AdapterTarget:
+    """The adapter in a process that has the runtime of gcc's address sanitizer."""
+    gcc = shutil.which("gcc")
+    if gcc is None:
+        pytest.skip("no gcc")
+    asked = subprocess.run([gcc, "-print-file-name=libasan.so"], capture_output=True, text=True, timeout=30, check=True)
+    # Python itself leaves memory behind.
+    environment = [f"CC={gcc}", f"LD_PRELOAD={asked.stdout.strip()}", "ASAN_OPTIONS=detect_leaks=0"]
+    adapter = ["-m", "conformance.targets.c.adapter", "--base", str(base), "--sanitize", "address,undefined"]
+    return AdapterTarget(["env", *environment, sys.executable, *adapter], name="c", seconds=60)
+
+
+def test_the_vectors_under_the_sanitizers(tmp_path: Path) -> None:
+    report = run_plan(Plan("c", (sanitized,)), load_vectors(), out=tmp_path)
+    assert report.exit_code() == 0, report.failure or report.unavailable
+    assert report.counts()["passed"] > 500
+
+
+def test_the_sanitizers_see_what_they_should(tmp_path: Path) -> None:
+    """A library that reads past a log: the answers are right, and the sanitizer ends it."""
+    over = bug(
+        "x",
+        "x",
+        "x",
+        (
+            "log.c",
+            "for (i = 0; i < log->nwords; i++)\n\t\tbitmap[i]",
+            "for (i = 0; i <= log->nwords; i++)\n\t\tbitmap[i]",
+        ),
+    )
+    manual = (EnableManualProtect(options=1), SetRegion(flags=1, size=PAGE_SIZE), GetDirtyLog())
+    with planted_base(over) as base:
+        target = sanitized(base)
+        try:
+            target.start()
+            (answer,) = target.run([Trial("000000000000", manual)])
+        finally:
+            target.stop()
+    assert isinstance(answer, Crashed) and "Sanitizer" in answer.report
 
 
 def test_a_request_that_does_not_fit_costs_one_trial() -> None:
