@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FILES 64
+#define FILES 256
 
 struct known_slot {
 	bool used;
