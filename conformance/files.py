@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -142,7 +142,7 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=1) + "\n"
 
 
-def checksums_text(texts: dict[str, str]) -> str:
+def checksums_text(texts: Mapping[str, str]) -> str:
     """`sha256sum -c` understands it."""
     return "".join(f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in sorted(texts.items()))
 

@@ -87,16 +87,34 @@ def differs(profile: Profile, requests: Sequence[Any], trace: Sequence[tuple[Vm,
     return any(step(profile, vm, request)[1] != outcome for request, (vm, outcome) in zip(requests, trace, strict=True))
 
 
+def repaired(draft: Draft) -> tuple[Any, ...]:
+    """What is done up to the rejected step, with the repair; nothing where there is none."""
+    repair = dict(draft.repair)
+    if not repair:
+        return ()
+    position = repair.pop("step")
+    setup, request = draft.requests[:position], draft.requests[position]
+    if "without" in repair:
+        return (*setup[: repair["without"]], *setup[repair["without"] + 1 :], request)
+    return (*setup, dataclasses.replace(request, **repair))
+
+
 def vector_under(profile: Profile, draft: Draft) -> Vector:
-    """The draft with the outcomes that it has under a profile."""
+    """The draft with the outcomes that it has under a profile.
+
+    It depends on the switches that change an outcome, and on those that change what the repair leads to.
+    """
     recorder = RecordingProfile(profile)
+    better = repaired(draft)
     trace = states(recorder, draft.requests)  # type: ignore[arg-type]
+    better_trace = states(recorder, better)  # type: ignore[arg-type]
     switches: list[tuple[str, SwitchValue]] = []
     for switch in SWITCHES:
         if switch.name not in recorder.read:
             continue
         others = [value for value in switch.published if value != getattr(profile, switch.name)]
-        if any(differs(with_switches(profile, {switch.name: v}), draft.requests, trace) for v in others):
+        profiles = [with_switches(profile, {switch.name: value}) for value in others]
+        if any(differs(p, draft.requests, trace) or differs(p, better, better_trace) for p in profiles):
             switches.append((switch.name, getattr(profile, switch.name)))
     steps = tuple(Step(request, outcome) for request, (_, outcome) in zip(draft.requests, trace, strict=True))
     rules = draft.rules or rules_in(steps)
@@ -144,7 +162,8 @@ class Collection:
         else:
             known = vector_under(profile, draft)
             self.by_requests.setdefault(draft.requests, []).append(known.id)
-        rules = tuple(dict.fromkeys((*known.rules, *draft.rules)))
+        more = draft.rules if draft.generator == known.generator else ()
+        rules = tuple(dict.fromkeys((*known.rules, *more)))
         self.vectors[known.id] = dataclasses.replace(known, rules=rules)
         return self.vectors[known.id]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from conformance.files import (
@@ -38,12 +40,13 @@ def file_name(vector: Vector) -> str:
     return f"{family}.json" if vector.generator == "rule" else f"{family}-{vector.generator}.json"
 
 
-def texts(seed: int = SEED) -> dict[str, str]:
+@cache
+def texts(seed: int = SEED) -> Mapping[str, str]:
     """The text of each file, by name."""
     by_file: dict[str, list[Vector]] = {}
     for vector in all_vectors(seed):
         by_file.setdefault(file_name(vector), []).append(vector)
-    found = {name: file_text(vectors[0].family, vectors) for name, vectors in sorted(by_file.items())}
+    found: dict[str, str] = {name: file_text(vectors[0].family, vectors) for name, vectors in sorted(by_file.items())}
     found[SCHEMA] = schema_text()
     found[CHECKSUMS] = checksums_text(found)
     return found
