@@ -377,6 +377,8 @@ def pass_on(line: bytes | None, lines: queue.Queue[bytes | None], abandoned: thr
     while not abandoned.is_set():
         with contextlib.suppress(queue.Full):
             return lines.put(line, timeout=0.2)
+    with contextlib.suppress(queue.Full):  # somebody may wait for a line of an adapter that was ended meanwhile
+        lines.put_nowait(None)
 
 
 def cannot_do(environment: Environment, trial: Trial) -> str:

@@ -228,6 +228,8 @@ def run_instance(
             if stopped is not None and stopped.is_set():
                 raise Interrupted
             answer = next(answers, None)
+            if stopped is not None and stopped.is_set():
+                raise Interrupted  # it was ended from outside: what looks like a crash is none
             if answer is None:
                 raise TargetFailed(f"{report.target} gave no answer to vector {vector.id} and those after it")
             if answer.id != vector.id:

@@ -1,0 +1,233 @@
+"""The command line: what it prints, what it exits with, and what it does when it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from conformance.cli import main
+from conformance.files import DIRECTORY, load_vectors
+from conformance.registry import TARGETS
+from conformance.runner import load_results
+
+BAD = Path(__file__).parent / "bad_adapter.py"
+ROOT = Path(__file__).parent.parent.parent
+COUNTS = {"passed", "deviating", "unexplained", "not_run"}
+
+
+def gpaspec(*arguments: str) -> Result:
+    result = CliRunner().invoke(main, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def bad(fault: str) -> str:
+    return f"example={sys.executable} {BAD} '{fault}'"
+
+
+def test_help_names_every_command_and_each_explains_itself() -> None:
+    result = gpaspec("--help")
+    assert "Exit status: 0 conforms" in result.output
+    for name in main.commands:
+        assert f"\n  {name} " in result.output
+        assert len(gpaspec(name, "--help").output) > 150
+
+
+def test_targets() -> None:
+    assert [line[2:].split()[0] for line in gpaspec("targets").output.splitlines()[: len(TARGETS)]] == [
+        n for n, _ in TARGETS
+    ]
+    assert json.loads(gpaspec("targets", "--json").output)[0]["target"] == "model"
+
+
+def test_check_prints_a_table(tmp_path: Path) -> None:
+    result = gpaspec("check", "spec", "c", "--family", "KVM.RING", "--out", str(tmp_path))
+    assert result.exit_code == 0 and "KVM.RING" in result.output and "passed / deviating / not run" in result.output
+
+
+def test_check_as_json_has_the_shape_that_scripts_rely_on(tmp_path: Path) -> None:
+    result = gpaspec("check", "model", "--json", "--out", str(tmp_path))
+    assert result.exit_code == 0
+    targets = json.loads(result.output)["targets"]
+    assert [one["target"] for one in targets] == ["model-tree", "model-array"]
+    for one in targets:
+        assert {"profile", "environment", "families"} | COUNTS <= set(one)
+        assert set(one["families"]) == {"KVM"} and set(one["families"]["KVM"]) == COUNTS
+        assert one["families"]["KVM"] == {name: one[name] for name in COUNTS}
+        assert one["passed"] == len(load_vectors())
+
+
+def test_an_adapter_that_conforms(tmp_path: Path) -> None:
+    """The example of the protocol's page: whatever it offers is right."""
+    command = f"example={sys.executable} {ROOT / 'conformance' / 'examples' / 'adapter.py'}"
+    result = gpaspec("check", command, "--json", "--out", str(tmp_path))
+    (target,) = json.loads(result.output)["targets"]
+    assert result.exit_code == 0, result.output[-2000:]
+    assert target["passed"] > 500 and target["unexplained"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "what"),
+    [
+        ("exit", 2, "had to be started anew more than 5 times"),
+        ("garbage", 2, "wrote a line that is no JSON"),
+        ("flood", 2, "out of order or twice"),
+        ("wrong name", 2, "says that its name is 'linux'"),
+        ("no footer", 2, "before the footer"),
+    ],
+)
+def test_a_bad_adapter_is_one_clear_error(tmp_path: Path, fault: str, code: int, what: str) -> None:
+    result = gpaspec("check", bad(fault), "--out", str(tmp_path))
+    assert result.exit_code == code and what in result.output.replace("\n", " ")
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("check", "nothing"), "there is no target 'nothing'"),
+        (("check", "spec", "--family", "KVM.NONE"), "no vector is left to run"),
+        (("check", "linux", "--kernel", "/no/such/bzImage"), "there is no kernel image /no/such/bzImage"),
+        (("check", "spec", "--vectors", "/no/such/directory"), "there are no vector files here"),
+        (("explain", "zzz"), "there is no vector 'zzz'"),
+        (("check", "x=/no/such/adapter"), "cannot start the adapter /no/such/adapter"),
+    ],
+)
+def test_mistakes_have_one_sentence_and_status_2(tmp_path: Path, arguments: tuple[str, ...], what: str) -> None:
+    result = gpaspec(*arguments, *(("--out", str(tmp_path)) if arguments[0] == "check" else ()))
+    assert result.exit_code == 2 and what in result.output
+
+
+def test_a_damaged_vector_file_stops_a_check(tmp_path: Path) -> None:
+    (tmp_path / "kvm-ring.json").write_text((DIRECTORY / "kvm-ring.json").read_text()[:5000])
+    result = gpaspec("check", "spec", "--vectors", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2 and "kvm-ring.json: line" in result.output and "no JSON" in result.output
+
+
+def test_explain_shows_each_step(tmp_path: Path) -> None:
+    vector = next(v for v in load_vectors() if "KVM.SLOT.OVERLAP" in v.rules and v.repair)
+    result = gpaspec("explain", vector.id[:10], "--target", "model-tree", "--out", str(tmp_path))
+    assert result.exit_code == 0
+    for text in (
+        "before  no slots",
+        "rule    KVM.SLOT.OVERLAP",
+        "repaired by",
+        "model-tree: passed",
+        'expected  {"error":"EEXIST"',
+    ):
+        assert text in result.output
+    assert result.output.count("\nstep ") == len(vector.steps)
+
+
+def test_explain_as_json() -> None:
+    vector = load_vectors()[0]
+    document = json.loads(gpaspec("explain", vector.id, "--json").output)
+    assert len(document["steps"]) == len(vector.steps)
+    assert {"request", "before", "after", "rule", "expected"} <= set(document["steps"][0])
+
+
+def test_generate_on_a_full_disk_keeps_the_old_files(tmp_path: Path) -> None:
+    """The old file stays until the new one is whole."""
+    old = tmp_path / "kvm-access.json"
+    old.write_text("old")
+    (tmp_path / "kvm-access.new").symlink_to("/dev/full")
+    result = gpaspec("generate", "--vectors", str(tmp_path))
+    assert result.exit_code == 2 and "No space left on device; the old files are as they were" in result.output
+    assert not (tmp_path / "kvm-call.json").exists() and old.read_text() == "old"
+
+
+def test_export_writes_what_others_can_read(tmp_path: Path) -> None:
+    assert gpaspec("export", "--out", str(tmp_path)).exit_code == 0
+    lines = (tmp_path / "gpaspec.jsonl").read_text().splitlines()
+    vectors = load_vectors()
+    assert [json.loads(line)["id"] for line in lines] == [vector.id for vector in vectors]
+    first = json.loads(lines[0])["steps"][0]
+    assert first["from_owner"] is True and first["version"] == 1
+    assert (tmp_path / "gpaspec.flat").read_bytes()[:7] == b"GPAFLAT"
+
+
+COUNT_PROGRAM = """
+#include <stdio.h>
+#include "gpaspec_vectors.h"
+int main(void)
+{
+    size_t steps = 0, rejected = 0;
+    for (size_t v = 0; v < GPASPEC_VECTORS; v++)
+        for (size_t s = 0; s < gpaspec_vectors[v].steps; s++, steps++)
+            rejected += gpaspec_vectors[v].step[s].outcome == GPASPEC_REJECTED;
+    printf("%d %zu %zu\\n", GPASPEC_VECTORS, steps, rejected);
+    return 0;
+}
+"""
+
+
+def test_the_c_header_compiles_and_has_everything(tmp_path: Path) -> None:
+    assert gpaspec("export", "--form", "c", "--out", str(tmp_path)).exit_code == 0
+    (tmp_path / "count.c").write_text(COUNT_PROGRAM)
+    command = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", "count", "count.c"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    out = subprocess.run(["./count"], cwd=tmp_path, check=True, timeout=60, capture_output=True, text=True).stdout
+    vectors = load_vectors()
+    steps = [step for vector in vectors for step in vector.steps]
+    rejected = sum(1 for step in steps if type(step.expected).__name__ == "Rejected")
+    assert out.split() == [str(len(vectors)), str(len(steps)), str(rejected)]
+
+
+def test_export_on_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "gpaspec.jsonl").symlink_to("/dev/full")
+    result = gpaspec("export", "--form", "jsonl", "--out", str(tmp_path))
+    assert result.exit_code == 2 and "No space left on device" in result.output
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that were started by a process, from /proc."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (OSError, ValueError):
+                continue
+            if parent == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def test_ctrl_c_keeps_results_and_ends_what_was_started(tmp_path: Path) -> None:
+    """An adapter that hangs at its third vector, and a user who has enough of it."""
+    command = [sys.executable, "-m", "conformance.cli", "check", bad("hang"), "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while len(load_results("example", tmp_path)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        adapters = children_of(process.pid)
+        assert adapters
+        began = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert process.returncode == 2 and time.monotonic() - began < 15
+    assert "interrupted; 2 of" in output and "Traceback" not in output
+    assert len(load_results("example", tmp_path)) == 2
+    for pid in adapters:
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_nothing_but_json_in_json(tmp_path: Path) -> None:
+    document: Any = json.loads(gpaspec("check", "nothing-yet=/bin/false", "--json", "--out", str(tmp_path)).output)
+    assert document["targets"][0]["finished"] is False
+    assert "ended when it was started" in document["targets"][0]["failure"]
