@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from conformance.target import TargetFailed, TargetUnavailable
-from conformance.targets.linux.cache import cache_directory
+from conformance.targets.linux.cache import cache_directory, cache_lock
 
 SOURCES = Path(__file__).parent / "guest"
 FLAGS = (
@@ -42,7 +42,9 @@ def guest_program() -> Path:
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     program = cache_directory("guest") / f"gpaspec-guest-{digest.hexdigest()[:16]}"
-    if not program.is_file():
+    with cache_lock("guest"):
+        if program.is_file():
+            return program
         compile_static([file for file in files if file.suffix == ".c"], program)
     return program
 

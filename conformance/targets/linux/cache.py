@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -14,3 +17,11 @@ def cache_directory(*parts: str) -> Path:
     directory = root.joinpath("gpaspec", *parts)
     directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+@contextlib.contextmanager
+def cache_lock(name: str) -> Iterator[None]:
+    """Only one of all processes and threads that use this cache is in the block with this name at a time."""
+    with (cache_directory("locks") / name).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, whatever happens
+        yield

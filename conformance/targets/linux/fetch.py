@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.target import TargetUnavailable
-from conformance.targets.linux.cache import cache_directory
+from conformance.targets.linux.cache import cache_directory, cache_lock
 from conformance.targets.linux.modules import in_load_order, index, module_name
 from conformance.targets.linux.sources import Source, debian_mirror, machine_sources, security_mirror
 
@@ -62,11 +62,12 @@ def kernel_for(version: str, refresh: bool = False) -> Kernel:
     if version not in VERSIONS:
         known = ", ".join(VERSIONS)
         raise TargetUnavailable(f"no kernel {version!r} is known (known: {known}); pass your own with --kernel bzImage")
-    if not refresh:
-        cached = cached_kernel(version)
-        if cached is not None:
-            return cached
-    return download(version)
+    with cache_lock(f"kernel-{version}"):
+        if not refresh:
+            cached = cached_kernel(version)
+            if cached is not None:
+                return cached
+        return download(version)
 
 
 def kernels_directory() -> Path:
