@@ -109,6 +109,10 @@ def download(version: str) -> Kernel:
         raise TargetUnavailable(
             f"kernel {version} did not arrive within {late.timeout:.0f} s: try again, {otherwise}"
         ) from None
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise TargetUnavailable(
+            f"kernel {version} cannot be unpacked in {kernels_directory()} ({error}): make room there, {otherwise}"
+        ) from None
     except AptFailed as failed:
         raise TargetUnavailable(
             f"kernel {version} is not in the cache ({kernels_directory()}) and cannot be fetched from {mirror.uri}"

@@ -75,13 +75,14 @@ class Machine:
             with initrd.open("ab") as file:
                 file.write(vectors)
             self.console.touch()
-            self.process = subprocess.Popen(
-                self.command(kernel, initrd),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=(self.directory / "stderr").open("wb"),
-                start_new_session=True,  # a Ctrl-C is for us; we end QEMU ourselves
-            )
+            with (self.directory / "stderr").open("wb") as stderr:
+                self.process = subprocess.Popen(
+                    self.command(kernel, initrd),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    start_new_session=True,  # a Ctrl-C is for us; we end QEMU ourselves
+                )
         except BaseException:
             self.close()
             raise

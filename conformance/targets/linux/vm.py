@@ -141,7 +141,11 @@ class LinuxVm:
                     elif frame.kind == flat.END and said is not None:
                         return said
             except MachineDied as died:
-                raise TargetFailed(f"{self.name}: {died}\n{machine.last_words()}") from None
+                text = f"{self.name}: {died}\n{machine.last_words()}"
+                if self.options.accelerator != "tcg":
+                    unusable = f"-accel {self.options.accelerator} does not work here, leave it out: {text}"
+                    raise TargetUnavailable(unusable) from None
+                raise TargetFailed(text) from None
             raise TargetFailed(f"{self.name}: the machine ended before it said anything\n{machine.last_words()}")
 
     @contextlib.contextmanager
@@ -150,7 +154,12 @@ class LinuxVm:
         assert self.kernel is not None
         vectors = initramfs.vectors(flat.encode_file(records))
         options = replace(self.options, command_line=(*self.options.command_line, *words))
-        with Machine(self.kernel.image, self.system(), vectors, options) as machine:
+        try:
+            started = Machine(self.kernel.image, self.system(), vectors, options)
+        except OSError as error:
+            where = tempfile.gettempdir()
+            raise TargetFailed(f"{self.name}: no machine can be started with its files in {where}: {error}") from error
+        with started as machine:
             with self.lock:
                 self.machines.add(machine)
             try:
@@ -260,13 +269,15 @@ class LinuxVm:
             cause = "it ended before it was done"
             try:
                 for frame in machine.frames():
-                    if frame.kind == flat.BEGIN:
+                    if frame.kind == flat.HELLO:
+                        machine.alarm()  # what the kernel said while it booted is not about a vector
+                    elif frame.kind == flat.BEGIN:
                         begun[frame.index] = None
                     elif frame.kind == flat.FATAL:
                         raise TargetFailed(f"{self.name}: {frame.payload.decode(errors='replace')}")
                     elif frame.kind == flat.END:
                         return None
-                    elif frame.kind != flat.HELLO:
+                    else:
                         if frame.index not in begun:
                             raise MachineDied(f"it answered vector {frame.index}, which it had not begun")
                         if machine.alarm():

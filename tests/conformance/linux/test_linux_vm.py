@@ -16,6 +16,7 @@ from conformance.backings import place
 from conformance.target import Answer, Crashed, Refused, Results, Skipped, TargetFailed, TargetUnavailable, Trial
 from conformance.targets.linux.fetch import kernel_for
 from conformance.targets.linux.host import DEVICE, LinuxHost
+from conformance.targets.linux.memory import BYTES_PER_PAGE, available_bytes, kernel_bytes
 from conformance.targets.linux.qemu import MachineOptions
 from conformance.targets.linux.vm import LinuxVm
 from spec.memslots.access import GuestWrite, VcpuRead, VcpuWrite
@@ -218,6 +219,40 @@ def test_what_cannot_be_observed_is_skipped_with_a_reason() -> None:
         answers = list(target.run(trials))
     assert [answer.id for answer in answers] == [trial.id for trial in trials]
     assert all(isinstance(answer, Skipped) and answer.reason for answer in answers)
+
+
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("conformance.targets.linux.qemu.shutil.copyfile", full)
+    target = LinuxVm("6.1")
+    try:
+        with pytest.raises(TargetFailed, match="No space left on device"):
+            target.start()
+    except TargetUnavailable as missing:
+        pytest.skip(str(missing))
+    finally:
+        target.stop()
+
+
+def test_a_slot_costs_kernel_memory_for_each_page() -> None:
+    big = SetRegion(slot=1, gpa=0, size=2**30, hva=A)
+    assert kernel_bytes(Profile(), (SLOT,)) == 16 * BYTES_PER_PAGE
+    assert kernel_bytes(Profile(), (big, SetRegion(slot=1, size=0), SLOT)) == 2**18 * BYTES_PER_PAGE
+    assert kernel_bytes(Profile(), (SetRegion(slot=1, gpa=1, size=2**30, hva=A),)) == 0
+    assert available_bytes() > 0
+
+
+@pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="no /dev/kvm here")
+def test_the_machine_here_is_not_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.targets.linux.host.available_bytes", lambda: 2**20)
+    big = Trial("big", (SetRegion(slot=1, gpa=0, size=2**28, hva=A),))
+    with started(LinuxHost()) as (target, profile):
+        small, skipped, again = target.run([TRIALS[0], big, TRIALS[1]])
+    agrees(profile, small)
+    agrees(profile, again)
+    assert isinstance(skipped, Skipped) and "kernel memory" in skipped.reason
 
 
 def test_without_qemu_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
