@@ -14,6 +14,7 @@ import spec.step
 from proofs.symbolic.boolean import merged
 from proofs.symbolic.concrete import plain
 from proofs.symbolic.explorer import CLAIM_TIMEOUT_MS, Explorer, Path, exploring, forget_everything, truth
+from proofs.symbolic.fewset import FEW_PAGES
 from proofs.theorem import Patch, Theorem, patched
 from proofs.world import AnyWorld, FewWorld, World
 from spec.rule import Check
@@ -164,12 +165,12 @@ def grant(solver: Any, wishes: list[Any]) -> None:
     solver.check(*granted)
 
 
-def find_counterexample(theorem: Theorem) -> dict[str, Any] | None:
+def find_counterexample(theorem: Theorem, most_pages: int = FEW_PAGES) -> dict[str, Any] | None:
     """A case in which the hypotheses hold and the claim does not, run again in plain Python; None if none is found.
 
     Small sets come first, so that the case is as small as can be.
     """
-    cases = (_counterexample(theorem, FewWorld(count)) for count in range(1, theorem.few + 1))
+    cases = (_counterexample(theorem, FewWorld(count, most_pages)) for count in range(1, theorem.few + 1))
     return next((case for case in cases if case is not None), None)
 
 
