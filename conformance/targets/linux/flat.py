@@ -42,7 +42,7 @@ FRAME_MAGIC = b"GPAR"
 FRAME = struct.Struct("<4sIII")
 CHECKSUM = struct.Struct("<I")
 RESULT = struct.Struct("<BBHI")
-HELLO, BEGIN, RESULTS, SKIPPED, ERRORED, END, FATAL = range(1, 8)
+HELLO, BEGIN, RESULTS, SKIPPED, ERRORED, END, FATAL, OUTPUT = range(1, 9)
 DONE, REFUSED, DIRTY_PAGES, WRITTEN, TOUCHED, MMIO, UNOBSERVABLE = range(7)
 LARGEST_FRAME = 2**28
 
@@ -295,7 +295,7 @@ class FrameReader:
         self.buffer += data
         while len(self.buffer) >= FRAME.size:
             magic, kind, index, length = FRAME.unpack_from(self.buffer)
-            if magic != FRAME_MAGIC or not HELLO <= kind <= FATAL or length > LARGEST_FRAME:
+            if magic != FRAME_MAGIC or not HELLO <= kind <= OUTPUT or length > LARGEST_FRAME:
                 raise Garbled(f"no frame starts here: {bytes(self.buffer[:16]).hex()}")
             end = FRAME.size + length
             if len(self.buffer) < end + CHECKSUM.size:

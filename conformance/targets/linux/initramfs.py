@@ -45,6 +45,11 @@ def system(init: bytes, modules: Sequence[Module]) -> bytes:
     return archive(members)
 
 
+def program(image: bytes) -> bytes:
+    """The archive with a program that is to run in place of vectors."""
+    return archive([("program", stat.S_IFREG | 0o755, image)])
+
+
 def vectors(flat: bytes) -> bytes:
     """The archive with the vectors."""
     return archive([("vectors", stat.S_IFREG | 0o444, flat)])

@@ -148,14 +148,37 @@ class LinuxVm:
                 raise TargetFailed(text) from None
             raise TargetFailed(f"{self.name}: the machine ended before it said anything\n{machine.last_words()}")
 
-    @contextlib.contextmanager
-    def boot(self, records: Sequence[bytes], words: tuple[str, ...] = ()) -> Iterator[Machine]:
+    def output_of(self, program: Path) -> str:
+        """Run a static program (a reproducer, say) in a machine of its own: what it prints.
+
+        Raises TargetFailed if the machine dies of it or the program ends with another status than 0.
+        """
+        if self.kernel is None:
+            raise TargetFailed(f"{self.name} was not started")
+        with self.boot_with(initramfs.program(program.read_bytes()), ()) as machine:
+            cause = "the machine ended before the program did"
+            try:
+                for frame in machine.frames():
+                    if frame.kind == flat.OUTPUT:
+                        text = frame.payload.decode(errors="replace")
+                        if frame.index == 0:
+                            return text
+                        cause = f"the program ended with {frame.index}: {text}"
+            except MachineDied as died:
+                cause = str(died)
+            raise TargetFailed(f"{self.name}: {cause}\n{machine.last_words()}")
+
+    def boot(self, records: Sequence[bytes], words: tuple[str, ...] = ()) -> contextlib.AbstractContextManager[Machine]:
         """A machine that runs these vectors; it is ended when the block is left."""
+        return self.boot_with(initramfs.vectors(flat.encode_file(records)), words)
+
+    @contextlib.contextmanager
+    def boot_with(self, content: bytes, words: tuple[str, ...]) -> Iterator[Machine]:
+        """A machine with this archive beside the system's."""
         assert self.kernel is not None
-        vectors = initramfs.vectors(flat.encode_file(records))
         options = replace(self.options, command_line=(*self.options.command_line, *words))
         try:
-            started = Machine(self.kernel.image, self.system(), vectors, options)
+            started = Machine(self.kernel.image, self.system(), content, options)
         except OSError as error:
             where = tempfile.gettempdir()
             raise TargetFailed(f"{self.name}: no machine can be started with its files in {where}: {error}") from error

@@ -108,7 +108,7 @@ def test_results_come_back_as_they_went(written: list[object]) -> None:
     assert list(flat.decode_results(payload)) == written
 
 
-@given(st.lists(st.tuples(st.integers(1, 7), u32, st.binary(max_size=50)), max_size=5), st.integers(1, 40))
+@given(st.lists(st.tuples(st.integers(1, 8), u32, st.binary(max_size=50)), max_size=5), st.integers(1, 40))
 def test_frames_come_back_however_the_bytes_arrive(sent: list[tuple[int, int, bytes]], portion: int) -> None:
     frames = [flat.Frame(*frame) for frame in sent]
     line = b"".join(flat.encode_frame(frame) for frame in frames)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from conformance.backings import place
+from conformance.target import TargetUnavailable
 from conformance.targets.linux.build import compiler
 from conformance.targets.linux.host import DEVICE
 from conformance.targets.linux.reproduce import source
+from conformance.targets.linux.vm import LinuxVm
 from conformance.vector import Step
 from spec.memslots.access import GuestWrite, VcpuRead, VcpuWrite
 from spec.memslots.clear_dirty_log import ClearDirtyLog
@@ -91,3 +93,25 @@ def test_a_program_does_what_its_steps_say(tmp_path: Path) -> None:
     for line in lines:
         expected, got = line.split("expected ", 1)[1].split(" got ", 1)
         assert expected.split("(")[0].strip() == got.split("(")[0].strip(), line
+
+
+@pytest.mark.vm
+def test_a_program_shows_a_kernel_deviation_in_a_machine(tmp_path: Path) -> None:
+    requests = (
+        SetRegion(slot=0, flags=1, gpa=0x10000, size=0x10000, hva=A),
+        GuestWrite(0x12008, 12),
+        GetDirtyLog(slot=0, buffer_ok=False),
+        GetDirtyLog(slot=0),
+    )
+    target = LinuxVm("6.1")
+    try:
+        profile = target.start().profile
+        program = compiled(source(steps_of(requests, profile), profile, "a log that is lost"), tmp_path)
+        lines = target.output_of(program).splitlines()
+    except TargetUnavailable as missing:
+        pytest.skip(str(missing))
+    finally:
+        target.stop()
+    assert len(lines) == len(requests)
+    assert "expected EFAULT" in lines[2] and lines[2].endswith("got EFAULT")
+    assert "expected pages 2-2, 8 bytes" in lines[3] and lines[3].endswith("got no pages, 8 bytes")

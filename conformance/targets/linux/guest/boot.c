@@ -11,6 +11,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void write_file(const char *path, const char *text)
@@ -63,6 +64,36 @@ void boot(void)
 	write_file("/proc/sys/kernel/hung_task_panic", "1");
 	/* Large bitmaps are asked for and hardly used. */
 	write_file("/proc/sys/vm/overcommit_memory", "1");
+}
+
+bool run_program(void)
+{
+	static char output[1 << 16];
+	size_t used = 0;
+	ssize_t got;
+	int ends[2], status = -1;
+
+	if (access("/program", X_OK) != 0)
+		return false;
+	if (pipe(ends) != 0)
+		fatal("no pipe: %s", strerror(errno));
+	pid_t child = fork();
+	if (child < 0)
+		fatal("no child process: %s", strerror(errno));
+	if (child == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		dup2(ends[1], STDERR_FILENO);
+		close(ends[0]);
+		execl("/program", "program", (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	while (used < sizeof(output) && (got = read(ends[0], output + used, sizeof(output) - used)) > 0)
+		used += (size_t)got;
+	close(ends[0]);
+	waitpid(child, &status, 0);
+	send_frame(OUTPUT, WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 255, output, used);
+	return true;
 }
 
 void power_off(void)

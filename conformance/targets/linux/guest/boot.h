@@ -7,6 +7,8 @@
 
 /* Mount what is needed, have the kernel stop at the first oops, warning or lock-up, load the modules of /modules. */
 void boot(void);
+/* Run /program instead of vectors, if there is one, and send what it prints. False if there is none. */
+bool run_program(void);
 void power_off(void) __attribute__((noreturn));
 
 /* For tests of the harness, in a VM only: what to do at the vector that GPASPEC_CRASH, _HANG or _ALARM names. */

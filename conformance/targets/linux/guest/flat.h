@@ -52,7 +52,7 @@ enum operation {
 
 enum { FROM_OWNER = 1, READABLE = 2, BUFFER_OK = 4, SECOND_FORM = 8 };
 
-enum frame { HELLO = 1, BEGIN, RESULTS, SKIPPED, ERRORED, END, FATAL };
+enum frame { HELLO = 1, BEGIN, RESULTS, SKIPPED, ERRORED, END, FATAL, OUTPUT };
 
 struct frame_header {
 	char magic[4]; /* "GPAR" */

@@ -73,7 +73,8 @@ int main(int arguments, char **argument)
 	if (getpid() == 1) {
 		channel_to_port(RESULT_PORT);
 		boot();
-		run_all("/vectors");
+		if (!run_program())
+			run_all("/vectors");
 		power_off();
 	}
 	if (arguments != 2) {
