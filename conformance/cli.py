@@ -27,7 +27,9 @@ from conformance.vector import Vector
 
 HARNESS_FAILED = 2
 
-console = Console()
+PIPE_WIDTH = 140  # a table in a log is read later, and wider than 80 columns
+
+console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 errors = Console(stderr=True)
 
 
@@ -68,15 +70,19 @@ def vectors_or_fail(directory: Path) -> list[Vector]:
     "--check", "only_check", is_flag=True, help="Write nothing; say whether the files are what would be written."
 )
 @click.option("--seed", default=SEED, show_default=True, help="The seed of everything that is random.")
+@click.option("--from-proofs", is_flag=True, help="Ask the proofs again for the cases that theorems are shown by.")
 @click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Where they are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def generate(only_check: bool, seed: int, directory: Path, as_json: bool) -> None:
+def generate(only_check: bool, seed: int, from_proofs: bool, directory: Path, as_json: bool) -> None:
     """Generate the vectors from the specification.
 
     The same seed gives the same files, byte for byte. With --check the exit status is 1 when a file differs.
     """
+    from conformance.generate import witnesses
     from conformance.generate.write import differences, write
 
+    if from_proofs:
+        witnesses.write_file()
     if only_check:
         found = differences(directory, seed)
     else:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from conformance.codec import canonical, profile_json
 from conformance.runner import Report
-from conformance.verdict import NOT_RUN, UNEXPLAINED, Judgement
+from conformance.verdict import DEVIATING, NOT_RUN, UNEXPLAINED, Judgement
 
 
 def reports_json(reports: Sequence[Report]) -> dict[str, Any]:
@@ -46,14 +47,14 @@ def report_json(report: Report) -> dict[str, Any]:
 
 
 def cell(counts: dict[str, int]) -> Text:
-    """passed / deviating / not run; what nobody explained is red, and in front."""
-    text = Text()
+    """passed/deviating/not run; what nobody explained is red, and in front."""
+    text = Text(justify="right")
     if counts["unexplained"]:
-        text.append(f"{counts['unexplained']} unexplained  ", style="bold red")
+        text.append(f"{counts['unexplained']} unexplained ", style="bold red")
     text.append(str(counts["passed"]), style="green" if counts["passed"] else "dim")
-    text.append(" / ", style="dim")
+    text.append("/", style="dim")
     text.append(str(counts["deviating"]), style="yellow" if counts["deviating"] else "dim")
-    text.append(" / ", style="dim")
+    text.append("/", style="dim")
     text.append(str(counts["not_run"]), style="dim")
     return text
 
@@ -66,8 +67,8 @@ def heading(report: Report) -> str:
 
 def table(reports: Sequence[Report]) -> Table:
     """Rows are rule families, columns are targets."""
-    grid = Table(caption="passed / deviating / not run", title_justify="left", caption_justify="left")
-    grid.add_column("rules")
+    grid = Table(box=box.SIMPLE_HEAD, caption="passed / deviating / not run", caption_justify="left", pad_edge=False)
+    grid.add_column("rules", no_wrap=True)
     for report in reports:
         grid.add_column(heading(report), justify="right")
     by_target = [report.families(2) for report in reports]
@@ -88,6 +89,7 @@ def print_reports(console: Console, reports: Sequence[Report], most: int = 10) -
     for report in reports:
         print_problems(console, report, most)
         print_reasons(console, report)
+    print_deviations(console, reports)
 
 
 def print_problems(console: Console, report: Report, most: int) -> None:
@@ -126,9 +128,21 @@ def print_reasons(console: Console, report: Report) -> None:
         parts = [f"{count} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
         more = f"; and {len(parts) - 4} other reasons" if len(parts) > 4 else ""
         console.print(f"[dim]{report.target}: not run: {'; '.join(parts[:4])}{more}[/dim]", highlight=False)
-    known: dict[str, int] = {}
-    for one in report.judgements:
-        if one.verdict == "deviating":
-            known[one.reason] = known.get(one.reason, 0) + 1
-    for reason, count in known.items():
-        console.print(f"{report.target}: {count} deviating, known: {reason}", highlight=False, markup=False)
+
+
+def print_deviations(console: Console, reports: Sequence[Report]) -> None:
+    """Each known deviation once: where it was seen, how often, and the first sentence of why."""
+    seen: dict[str, dict[str, int]] = {}
+    for report in reports:
+        for one in report.judgements:
+            if one.verdict == DEVIATING:
+                where = seen.setdefault(one.reason, {})
+                where[report.target] = where.get(report.target, 0) + 1
+    for reason, where in seen.items():
+        name, _, why = reason.partition(": ")
+        targets = ", ".join(f"{target} {count}" for target, count in where.items())
+        console.print(f"known deviation {name} ({targets}): {first_sentence(why)}", highlight=False, markup=False)
+
+
+def first_sentence(text: str) -> str:
+    return text.split(". ")[0].rstrip(".") + "."

@@ -120,8 +120,14 @@ def in_place(p: Profile, title: str, attempts: Sequence[SetRegion]) -> Iterator[
         yield sweep.draft(title, "KVM.SLOT", "boundary values; the write after each says where the slot is")
 
 
+def pairs(p: Profile) -> Iterator[Draft]:
+    """Two fields at a time, in files of their own."""
+    for draft in region_pairs(p):
+        yield replace(draft, generator="pairs")
+
+
 def region_pairs(p: Profile) -> Iterator[Draft]:
-    """Two fields at a time."""
+    """Two fields of a creation."""
     gpas, sizes, hvas = pools.guest_addresses(p), pools.sizes(p), pools.host_addresses(p)
     setup = (CANARY,)
     for size in sizes:

@@ -16,7 +16,7 @@ from conformance.files import (
     load_file,
     schema_text,
 )
-from conformance.generate import boundary, by_rule, lifetime, precedence, sequences
+from conformance.generate import boundary, by_rule, lifetime, precedence, sequences, witnesses
 from conformance.generate.build import MAIN_PROFILES, SEED, VARIANTS, Collection
 from conformance.vector import Vector
 
@@ -27,10 +27,11 @@ def all_vectors(seed: int = SEED) -> list[Vector]:
     """Every published vector, in the order of generation."""
     collection = Collection()
     profiles = (*MAIN_PROFILES, *VARIANTS)
-    for drafts in (by_rule.drafts, precedence.drafts, lifetime.drafts, boundary.singles, boundary.region_pairs):
+    for drafts in (by_rule.drafts, precedence.drafts, lifetime.drafts, boundary.singles, boundary.pairs):
         collection.add_all(profiles, drafts)
     seen: set[sequences.Situation] = set()
     collection.add_all(MAIN_PROFILES, lambda profile: sequences.drafts(profile, seed, seen))
+    collection.add_all(MAIN_PROFILES, witnesses.drafts)
     return list(collection.vectors.values())
 
 

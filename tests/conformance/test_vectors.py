@@ -195,6 +195,20 @@ def test_no_pair_was_missed(vectors: list[Vector]) -> None:
     assert found - possible == set(), "pairs that the proofs say cannot be"
 
 
+# Proofs ----------------------------------------------------------------------------------------------------------
+
+
+def test_kept_cases_are_of_theorems_that_exist() -> None:
+    from conformance.generate.witnesses import BUG, FILE, WITNESS
+    from proofs.catalogue import THEOREMS
+
+    cases = json.loads(FILE.read_text())
+    rules = {theorem.id: list(theorem.rules) for theorem in THEOREMS}
+    assert len(cases) > 40 and {case["what"] for case in cases} == {WITNESS, BUG}
+    for case in cases:
+        assert case["rules"] == rules.get(case["theorem"]), f"{case['theorem']}: run `gpaspec generate --from-proofs`"
+
+
 # Branches --------------------------------------------------------------------------------------------------------
 
 # What no operation uses, or only to complain: file, name of the function, and why no vector can reach it.
