@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from proofs.theorem import Theorem
-from proofs.theorems import changes, dirty, lookups, refinement, settings, slots, two_sets
+from proofs.theorems import changes, dirty, lookups, refinement, settings, slots, sorted_array, two_sets
 
-SUBJECTS = (slots, changes, lookups, dirty, settings, two_sets, refinement)
+SUBJECTS = (slots, changes, lookups, dirty, settings, two_sets, sorted_array, refinement)
 
 THEOREMS: tuple[Theorem, ...] = tuple(theorem for subject in SUBJECTS for theorem in subject.THEOREMS)
 

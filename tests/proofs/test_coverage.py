@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from proofs.catalogue import theorem_named
 from proofs.coverage import NOT_PROVED, WITHOUT_THEOREM, rules_without_theorem, theorems_about, unknown_rules
 from proofs.document import TARGET, theorems_page
 from proofs.reach import reached
 from proofs.violations import IMPOSSIBLE, Example, decide, pairs
+from proofs.witnesses import cases_of
 from spec.outcome import Rejected
+from spec.profile import PROFILES
 from spec.step import all_rules, operation_of, step
 
 SOME_PAIRS = (
@@ -71,3 +74,15 @@ def test_examples_do_not_depend_on_what_was_asked_before() -> None:
 def test_pairs_are_in_the_order_of_the_checks() -> None:
     assert len(pairs()) == len(set(pairs()))
     assert ("set_region", "KVM.CALL.OWNER", "KVM.SLOT.REGION2") in pairs()
+
+
+def test_cases_of_a_theorem_lead_to_it() -> None:
+    theorem = theorem_named("CHANGE.MOVE")
+    cases = list(cases_of(theorem))
+    assert len(cases) == 2
+    for theorem_id, name, requests in cases:
+        assert theorem_id == theorem.id
+        *setup, request = requests
+        vm = reached(PROFILES[name], setup)
+        assert theorem.given(profile=PROFILES[name], vm=vm, request=request) is True
+        assert theorem.holds(profile=PROFILES[name], vm=vm, request=request, page=0) is True
