@@ -17,6 +17,7 @@ from conformance.files import content_id, load_vectors
 from conformance.generate import precedence
 from conformance.generate.build import MAIN_PROFILES, VARIANTS, broken_rules, states
 from conformance.generate.readback import has_real_memory
+from conformance.generate.sequences import kind_of
 from conformance.generate.write import differences, file_name, write
 from conformance.vector import Vector
 from spec.memslots.access import GUEST_SPACE, GuestWrite, VcpuRead, VcpuWrite, pieces_by_page
@@ -266,6 +267,23 @@ def test_switches_that_are_named_make_a_difference(vectors: list[Vector]) -> Non
 def test_every_published_value_of_a_switch_is_needed_by_some_vector(vectors: list[Vector]) -> None:
     needed = {switch for vector in vectors for switch in vector.switches}
     assert needed == {(switch.name, value) for switch in SWITCHES for value in switch.published}
+
+
+# States ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_state_that_a_slot_can_be_in_is_met(vectors: list[Vector]) -> None:
+    """Writable or read-only, with each kind of log, in both address spaces; and on a file, where there is no log."""
+    met = set()
+    for vector in vectors:
+        for vm, _ in states(profile_of(vector), [step.request for step in vector.steps]):
+            met |= {kind_of(slot) for slot in vm.slots}
+    kinds_of_log = ("none", "asked for", "clean", "partly dirty", "full")
+    in_memory = {(read_only, log, False) for read_only in (False, True) for log in kinds_of_log}
+    assert {(read_only, log, on_file) for read_only, log, _, on_file in met} == in_memory | {(False, "none", True)}
+    assert {space for _, _, space, _ in met} == {0, 1}
+    kept = {(read_only, log) for read_only, log, space, _ in met if space == 1}
+    assert {(False, "clean"), (True, "none"), (False, "none")} <= kept
 
 
 # What every target can run ---------------------------------------------------------------------------------------
