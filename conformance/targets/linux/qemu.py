@@ -128,7 +128,10 @@ class Machine:
             data = os.read(output, 1 << 16)
             if not data:
                 break
-            booting = False
+            if booting:
+                booting = False
+                # It is in the machine's memory by now; should we be killed, nothing large stays behind.
+                (self.directory / "initrd").unlink(missing_ok=True)
             deadline = time.monotonic() + self.options.silence_seconds
             try:
                 yield from reader.feed(data)
