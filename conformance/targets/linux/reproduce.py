@@ -28,7 +28,7 @@ from spec.profile import Profile, with_switches
 from spec.step import operation_of, step
 from spec.units import PAGE_SIZE, U64, address_of, page_of
 
-HELPERS = Path(__file__).with_name("reproducer.c")
+FIXED_PART = Path(__file__).with_name("reproducer.c")
 
 CODE_SLOT = 500  # every kernel has this many
 LAST_CODE_PAGE = page_of(0xE0000000)
@@ -77,7 +77,7 @@ def source(steps: Sequence[Step], profile: Profile, title: str, because: str = "
     )
     constants += f"static const uint64_t base[BACKINGS] = {{ {backings} }};\n"
     main = "int main(void)\n{\n\tset_up();\n" + "\n".join(calls) + "\n\treturn 0;\n}\n"
-    return f"{head}\n{INCLUDES}\n{constants}\n{HELPERS.read_text()}\n{main}"
+    return f"{head}\n{INCLUDES}\n{constants}\n{FIXED_PART.read_text()}\n{main}"
 
 
 def in_comment(text: str) -> str:
