@@ -65,7 +65,8 @@ def prove(
     theorems, modules = selected(pattern), selected_contracts(pattern)
     verdicts: dict[str, Verdict] = {}
     contracts: list[ContractVerdict] = []
-    for results in run_all([*modules, *(theorem.id for theorem in theorems)], jobs, _judge_named, _given_up):
+    longest_first = [*modules, *(theorem.id for theorem in reversed(theorems))]
+    for results in run_all(longest_first, jobs, _judge_named, _given_up):
         for result in results:
             if isinstance(result, Verdict):
                 verdicts[result.id] = result

@@ -20,7 +20,7 @@ from typing import Any
 
 import z3
 
-BRANCH_TIMEOUT_MS = 500  # an undecided branch counts as feasible
+BRANCH_TIMEOUT_MS = 100  # an undecided branch counts as feasible
 CLAIM_TIMEOUT_MS = 20_000
 MOST_PATHS = 5_000
 
