@@ -18,7 +18,7 @@ NOT_PROVED: tuple[str, ...] = (
     "The bookkeeping of `model/memslots/machine.py`: allocation, bitmaps' lifetimes, guest memory file bindings. It is "
     "tested against the specification, step by step.",
     "`hva_range` and `observe`, which list all slots in order: the engine asks questions of sets and does not sort.",
-    "Writes by the kernel of more than 12 bytes (the size of the guest's clock page entry); they are "
+    "Writes by the kernel of more than 12 bytes (what it writes for the guest's clock); they are "
     "longer loops of the same step.",
     "Several changes at once: a VM has one writer at a time, by a lock that is taken for granted.",
     "Memory ordering. A step of the model is seen by all virtual CPUs at once; that a real machine keeps the order is "
