@@ -1,14 +1,16 @@
 """Known deviations: a list beside each target, with a reason for each.
 
     deviations.json   [{"id": "no-room-for-rmaps",             a name for reports
-                        "targets": ["linux-5.10"],             names, with * for any
+                        "targets": ["linux-5.10"],             names, with * for any: all these show it
+                        "possible": ["linux-host"],            those that may show it, depending on the machine
                         "vectors": ["5f0c21aa09be"],           the ids of all vectors that show it
                         "rule": "KVM.SLOT.NO_MEMORY",          what it is about
                         "observed": {"error": "ENOMEM"},       members that the first differing result must have
                         "reason": "...", "source": "..."}]     why the kernel does it, and where that was read
 
 `"observed": {"crashed": true}` stands for a crash. A listed vector that passes, is skipped by the target or fails
-otherwise makes the list stale, and a stale list fails the run.
+otherwise makes the list stale, and a stale list fails the run. `possible` may be left out; a target that is named
+only there may also pass: it is a kernel or a processor that nobody has seen yet.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Deviation:
 
     id: str
     targets: tuple[str, ...]
+    possible: tuple[str, ...]
     vectors: tuple[str, ...]
     rule: str
     observed: dict[str, Any]
@@ -45,7 +48,12 @@ class Deviation:
     source: str
 
     def is_of(self, target: str) -> bool:
+        """Whether the target shows it, always."""
         return any(fnmatchcase(target, pattern) for pattern in self.targets)
+
+    def may_be_of(self, target: str) -> bool:
+        """Whether the target may show it."""
+        return self.is_of(target) or any(fnmatchcase(target, pattern) for pattern in self.possible)
 
     def describes(self, judgement: Judgement) -> bool:
         """Whether the vector failed in the way that is listed."""
@@ -77,7 +85,8 @@ def all_deviations(directory: Path = TARGETS) -> list[Deviation]:
 
 
 def deviation_from(document: Any, where: str) -> Deviation:
-    decode_object(where, document, ("id", "targets", "vectors", "rule", "observed", "reason", "source"))
+    document = {"possible": [], **document} if isinstance(document, dict) else document
+    decode_object(where, document, ("id", "targets", "possible", "vectors", "rule", "observed", "reason", "source"))
     if document["rule"] not in RULES:
         raise FormatError(f"{where}.rule", f"there is no rule {document['rule']!r}")
     if not isinstance(document["observed"], dict) or not document["observed"]:
@@ -88,6 +97,7 @@ def deviation_from(document: Any, where: str) -> Deviation:
     return Deviation(
         id=decode_text(f"{where}.id", document["id"]),
         targets=texts(document["targets"], f"{where}.targets"),
+        possible=texts(document["possible"], f"{where}.possible", may_be_empty=True),
         vectors=texts(document["vectors"], f"{where}.vectors"),
         rule=document["rule"],
         observed=document["observed"],
@@ -96,9 +106,9 @@ def deviation_from(document: Any, where: str) -> Deviation:
     )
 
 
-def texts(value: Any, where: str) -> tuple[str, ...]:
+def texts(value: Any, where: str, may_be_empty: bool = False) -> tuple[str, ...]:
     found = tuple(decode_text(f"{where}[{i}]", item) for i, item in enumerate(decode_list(where, value)))
-    if not found:
+    if not found and not may_be_empty:
         raise FormatError(where, "is empty")
     return found
 

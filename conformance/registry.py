@@ -101,8 +101,8 @@ def c_by_protocol() -> Target:
     return AdapterTarget([sys.executable, "-m", "conformance.targets.c.adapter"], name="c")
 
 
-def linux_vm(version: str, modules: Path | None = None, jobs: int = 1) -> Target:
-    return imported("conformance.targets.linux.vm").LinuxVm(version, modules=modules, jobs=jobs)  # type: ignore[no-any-return]
+def linux_vm(version: str, modules: Path | None, jobs: int, name: str) -> Target:
+    return imported("conformance.targets.linux.vm").LinuxVm(version, modules=modules, jobs=jobs, name=name)  # type: ignore[no-any-return]
 
 
 def own_kernel(image: Path, modules: Path | None, name: str) -> Target:
@@ -134,7 +134,7 @@ def plans_for(name: str, choice: Choice | None = None) -> list[Plan]:
         version = name.removeprefix("linux-")
         if not version[:1].isdigit():
             raise UnknownTarget(f"{name!r}: a kernel is named by its version, such as linux-6.1")
-        return [Plan(name, (partial(linux_vm, version, choice.modules, 2),), own_process=True)]
+        return [debian_plan(version, choice.modules, jobs=2)]
     single: dict[str, Plan] = {
         "spec": Plan("spec", with_each(SpecTarget)),
         "model-tree": Plan("model-tree", with_each(model_tree)),
@@ -149,15 +149,18 @@ def plans_for(name: str, choice: Choice | None = None) -> list[Plan]:
     return [single[name]]
 
 
+def debian_plan(version: str, modules: Path | None, jobs: int) -> Plan:
+    # With modules of the user's it is another kernel: nobody knows yet which of the deviations it shows.
+    name = f"linux-{version}" if modules is None else f"linux-{version}-own-modules"
+    return Plan(name, (partial(linux_vm, version, modules, jobs, name),), own_process=True)
+
+
 def linux_plans(choice: Choice) -> list[Plan]:
     if choice.image is not None:
-        name = f"linux-{choice.image.name}"
+        name = f"linux-own-{choice.image.name}"
         return [Plan(name, (partial(own_kernel, choice.image, choice.modules, name),), own_process=True)]
     jobs = 2 if len(choice.versions) == 1 else 1
-    return [
-        Plan(f"linux-{version}", (partial(linux_vm, version, choice.modules, jobs),), own_process=True)
-        for version in choice.versions
-    ]
+    return [debian_plan(version, choice.modules, jobs) for version in choice.versions]
 
 
 def default_names() -> list[str]:

@@ -19,7 +19,7 @@ from conformance.codec import canonical, outcome_json, profile_json
 from conformance.deviations import Deviation, explained, stale_entries
 from conformance.target import Environment, Skipped, Target, TargetFailed, TargetUnavailable, Trial
 from conformance.vector import Vector
-from conformance.verdict import NOT_RUN, UNEXPLAINED, VERDICTS, Judgement, expectations, judge, why_not
+from conformance.verdict import NOT_RUN, UNEXPLAINED, VERDICTS, Judgement, StaleVector, expectations, judge, why_not
 
 OUT = Path("out")
 
@@ -159,7 +159,7 @@ def run_plan(
     all: then nothing is said about listed deviations of others.
     """
     report = Report(plan.name, len(vectors))
-    listed = [deviation for deviation in deviations if deviation.is_of(plan.name)]
+    listed = [deviation for deviation in deviations if deviation.may_be_of(plan.name)]
     journal: Journal | None = None
     try:
         journal = Journal(out / "results" / f"{plan.name}.jsonl")
@@ -171,14 +171,13 @@ def run_plan(
             keep(report, journal, Judgement(vector.id, vector.family, vector.rules, NOT_RUN, reason), advance)
         published_ids = frozenset(vector.id for vector in vectors)
         if complete:
-            report.stale = stale_entries(listed, report.judgements, published_ids, complete)
+            shown = [deviation for deviation in listed if deviation.is_of(plan.name)]
+            report.stale = stale_entries(shown, report.judgements, published_ids, complete)
         journal.add({"end": True, **report.counts(), "stale": report.stale})
         report.finished = True
     except TargetUnavailable as error:
         report.unavailable = str(error)
-    except TargetFailed as error:
-        report.failure = str(error)
-    except ResultsLost as error:
+    except (TargetFailed, StaleVector, ResultsLost) as error:
         report.failure = str(error)
     except Interrupted:
         report.failure = f"interrupted; {len(report.judgements)} of {len(vectors)} results are kept"

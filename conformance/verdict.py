@@ -71,15 +71,28 @@ def why_not(vector: Vector, profile: Profile) -> str:
     return "needs " + ", ".join(missing) if missing else ""
 
 
+class StaleVector(Exception):
+    """A vector says otherwise than the spec: nothing can be judged by it."""
+
+
 def expectations(vector: Vector, profile: Profile) -> tuple[Outcome, ...]:
-    """What the spec expects of a target with this profile, for a vector that applies to it."""
-    if all(published(switch.name, getattr(profile, switch.name)) for switch in SWITCHES):
-        return tuple(one.expected for one in vector.steps)
+    """What the spec expects of a target with this profile, for a vector that applies to it.
+
+    The spec is asked each time, also where the vector has the answer: a vector that forgot to name a switch would
+    otherwise give a wrong verdict. Raises StaleVector where the two differ.
+    """
     vm = EMPTY_VM
     outcomes = []
     for one in vector.steps:
         vm, outcome = step(profile, vm, one.request)
         outcomes.append(outcome)
+    if all(published(switch.name, getattr(profile, switch.name)) for switch in SWITCHES):
+        for number, (one, outcome) in enumerate(zip(vector.steps, outcomes, strict=True)):
+            if outcome != one.expected:
+                raise StaleVector(
+                    f"vector {vector.id} step {number} expects {outcome_json(one.expected)}, but the specification "
+                    f"says {outcome_json(outcome)} for this profile: run `gpaspec generate`"
+                )
     return tuple(outcomes)
 
 

@@ -34,7 +34,7 @@ from conformance.verdict import agrees, expectations, why_not
 from spec.memslots.access import GuestWrite
 from spec.memslots.lookup import MAPPED, WRITABLE, Observe
 from spec.memslots.set_region import OVERLAP, SetRegion
-from spec.outcome import Done, Rejected, Segment, Slots, Written
+from spec.outcome import Done, Mmio, Rejected, Segment, Slots, Written
 from spec.profile import PROFILES, Profile
 from spec.step import OPERATIONS
 
@@ -231,8 +231,15 @@ def test_targets_that_do_not_start(tmp_path: Path, vectors: list[Vector], error:
 # Deviations ------------------------------------------------------------------------------------------------------
 
 
-def listed(vectors: Sequence[str], observed: dict[str, Any], targets: tuple[str, ...] = ("spoil*",)) -> Deviation:
-    return Deviation("known", targets, tuple(vectors), "KVM.SLOT.OVERLAP", observed, "it does", "kernel/file.c")
+def listed(
+    vectors: Sequence[str],
+    observed: dict[str, Any],
+    targets: tuple[str, ...] = ("spoil*",),
+    possible: tuple[str, ...] = (),
+) -> Deviation:
+    return Deviation(
+        "known", targets, possible, tuple(vectors), "KVM.SLOT.OVERLAP", observed, "it does", "kernel/file.c"
+    )
 
 
 def test_a_listed_deviation_is_known(tmp_path: Path, vectors: list[Vector]) -> None:
@@ -246,6 +253,25 @@ def test_a_list_of_another_target_says_nothing(tmp_path: Path, vectors: list[Vec
     name = vectors[3].id
     report = run(tmp_path, vectors, {name: first_refused}, [listed([name], {"error": "EXDEV"}, ("linux-*",))])
     assert report.exit_code() == 1
+
+
+def test_a_possible_deviation_may_be_there_or_not(tmp_path: Path, vectors: list[Vector]) -> None:
+    name = vectors[3].id
+    possible = [listed([name], {"error": "EXDEV"}, ("linux-5.10",), ("spoil*",))]
+    there = run(tmp_path, vectors, {name: first_refused}, possible)
+    assert there.exit_code() == 0 and there.counts()["deviating"] == 1
+    gone = run(tmp_path, vectors, {}, possible)
+    assert gone.exit_code() == 0 and gone.counts()["deviating"] == 0
+    other = run(tmp_path, vectors, {name: first_refused}, [listed([name], {"error": "EIO"}, ("x",), ("spoil*",))])
+    assert other.exit_code() == 1
+
+
+def test_a_vector_that_contradicts_the_spec_is_an_error(tmp_path: Path, vectors: list[Vector]) -> None:
+    wrong = dataclasses.replace(vectors[3].steps[0], expected=Mmio(0))
+    stale = dataclasses.replace(vectors[3], steps=(wrong, *vectors[3].steps[1:]))
+    report = run(tmp_path, [*vectors[:3], stale], {})
+    assert report.exit_code() == 2 and f"vector {stale.id} step 0 expects" in report.failure
+    assert len(report.judgements) == 3
 
 
 def test_a_crash_can_be_listed(tmp_path: Path, vectors: list[Vector]) -> None:
