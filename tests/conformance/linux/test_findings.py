@@ -20,7 +20,7 @@ def test_a_finding_compiles_and_says_what_it_saw(source: Path, tmp_path: Path) -
     assert compiler, "install gcc"
     program = tmp_path / source.stem
     subprocess.run([compiler, *FLAGS, "-o", str(program), str(source)], check=True, timeout=60)
-    ended = subprocess.run([program], capture_output=True, text=True, timeout=30)
+    ended = subprocess.run([program], check=False, capture_output=True, text=True, timeout=30)
     # 2: it could not be tried here, with a reason; 0 and 1: the guest did not or did notice.
     assert ended.returncode in (0, 1, 2)
     assert ended.stderr if ended.returncode == 2 else "moves refused" in ended.stdout
