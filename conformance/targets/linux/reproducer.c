@@ -167,6 +167,18 @@ UNUSED static void get_dirty_log(int stranger, int unreadable, uint32_t slot, in
 	}
 	while (written > 0 && bitmap[written - 1] == 0xa6)
 		written--;
+	/* The bytes behind may have been written as what they were: read again over other bytes. */
+	if (written != bytes) {
+		uint64_t more = bytes + 64;
+
+		memset(bitmap + written, 0x59, more - written);
+		if (ask(stranger, unreadable, KVM_GET_DIRTY_LOG, &log) != 0)
+			fail("a second KVM_GET_DIRTY_LOG");
+		while (more > written && bitmap[more - 1] == 0x59)
+			more--;
+		memset(bitmap + written, 0xa6, more - written);
+		written = more;
+	}
 	for (uint64_t page = 0, first; page < written * 8; page++) {
 		if (!(bitmap[page / 8] >> page % 8 & 1))
 			continue;

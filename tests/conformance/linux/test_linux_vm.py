@@ -35,6 +35,18 @@ from spec.step import step
 A, B = place("A", 0), place("B", 0)
 SLOT = SetRegion(slot=0, flags=1, gpa=0x10000, size=0x10000, hva=A)
 
+
+def log_ending_in_a6(pages: range) -> list[Any]:
+    """A log whose bytes for these pages are 0xa6, which is what the guest program fills a bitmap with beforehand."""
+    writes = [GuestWrite(0x10000 + page * 4096 + 8, 12) for page in pages if 0xA6 >> page % 8 & 1]
+    return [
+        SetRegion(slot=0, flags=1, gpa=0x10000, size=64 * 4096, hva=A),
+        *writes,
+        GetDirtyLog(slot=0),
+        GetDirtyLog(slot=0),
+    ]
+
+
 # Each list is one vector: together they meet every operation, accepted and refused.
 SEQUENCES: list[list[Any]] = [
     [SLOT, GuestWrite(0x10FFA, 12), VcpuWrite(0x13003), GetDirtyLog(slot=0), GetDirtyLog(slot=0)],
@@ -59,6 +71,10 @@ SEQUENCES: list[list[Any]] = [
     ],
     [EnableDirtyRing(size=4096), SLOT, GuestWrite(0x10008, 12), GetDirtyLog(slot=0), EnableDirtyRing(size=4096)],
     [CreateGuestMemfd(file=0, size=0x4000), SetRegion(slot=3, flags=4, size=0x1000, version=2, memfd=0)],
+    log_ending_in_a6(range(56, 64)),
+    [EnableManualProtect(options=1), *log_ending_in_a6(range(56, 64))],
+    log_ending_in_a6(range(64)),
+    [EnableManualProtect(options=1), *log_ending_in_a6(range(64))],
     [SetRegion(slot=1, gpa=2**64 - 4096, size=4096), SetRegion(slot=2**16, gpa=0, size=4096, hva=A)],
 ]
 TRIALS = [Trial(f"t{number}", tuple(requests)) for number, requests in enumerate(SEQUENCES)]

@@ -53,6 +53,10 @@ REQUESTS = (
     GetDirtyLog(slot=0),
     ClearDirtyLog(slot=0, num_pages=16, buffer_ok=False),
     EnableDirtyRing(size=4096),
+    # A log that ends in the byte which the program fills a bitmap with beforehand.
+    SetRegion(slot=4, flags=1, gpa=0x100000, size=0x40000, hva=B),
+    *(GuestWrite(0x100008 + page * 4096, 12) for page in (57, 58, 61, 63)),
+    GetDirtyLog(slot=4),
     Observe(),
 )
 
