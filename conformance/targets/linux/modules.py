@@ -6,6 +6,7 @@ import gzip
 import lzma
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class Module:
     image: bytes
     depends: tuple[str, ...]
     version: str  # the release it was built for: first word of vermagic
+    path: Path  # the file it was read from
 
 
 def module_name(path: Path) -> str:
@@ -58,7 +60,36 @@ def load(path: Path) -> Module:
         raise TargetUnavailable(f"{path} is not a kernel module: {broken}") from None
     depends = tuple(name.replace("-", "_") for name in ",".join(fields.get("depends", [])).split(",") if name)
     vermagic = (fields.get("vermagic") or [""])[0].split(" ")
-    return Module((fields.get("name") or [module_name(path)])[0].replace("-", "_"), image, depends, vermagic[0])
+    return Module((fields.get("name") or [module_name(path)])[0].replace("-", "_"), image, depends, vermagic[0], path)
+
+
+def release_of(kernel: Path) -> str:
+    """The release that an x86 kernel image says of itself in its boot header ("" if it has none)."""
+    with kernel.open("rb") as file:
+        start = file.read(0x10000)
+    if start[0x202:0x206] != b"HdrS":
+        return ""
+    where = 0x200 + int.from_bytes(start[0x20E:0x210], "little")
+    words = start[where : where + 256].split(b"\0")[0].decode(errors="replace").split()
+    return words[0] if words else ""
+
+
+def of_another_release(modules: Sequence[Module], kernel: Path) -> str:
+    """Which modules were built for another release than this kernel's, in words; "" if none is known to be.
+
+    Such a module may load all the same: a kernel that keeps versions of symbols looks at those instead.
+    """
+    release = release_of(kernel)
+    others = [f"{one.path} was built for Linux {one.version}" for one in modules if one.version not in ("", release)]
+    return f"{'; '.join(others)}; this kernel is {release}" if release and others else ""
+
+
+def taken_from(directory: Path, modules: Sequence[Module]) -> str:
+    """Which of the modules that are loaded came from this directory, in words."""
+    taken = [
+        f"{one.name} from {one.path} (built for {one.version})" for one in modules if one.path.is_relative_to(directory)
+    ]
+    return "; ".join(taken) or f"none: nothing in {directory} is needed here"
 
 
 def index(directory: Path) -> dict[str, Path]:

@@ -24,7 +24,7 @@ from conformance.target import (
 from conformance.targets.linux import flat, initramfs
 from conformance.targets.linux.build import guest_program
 from conformance.targets.linux.fetch import Kernel, kernel_for
-from conformance.targets.linux.modules import in_load_order, index
+from conformance.targets.linux.modules import Module, in_load_order, index, of_another_release, taken_from
 from conformance.targets.linux.profile import environment_from
 from conformance.targets.linux.qemu import Machine, MachineDied, MachineOptions, qemu_program
 
@@ -76,6 +76,7 @@ class LinuxVm:
         self.options = options or MachineOptions()
         self.name = name or (f"linux-{version}" if version else f"linux-{Path(str(kernel)).name}")
         self.kernel: Kernel | None = None
+        self.loaded: list[Module] = []
         self.scratch: tempfile.TemporaryDirectory[str] | None = None
         self.machines: set[Machine] = set()
         self.lock = threading.Lock()
@@ -96,13 +97,15 @@ class LinuxVm:
         available = index(self.kernel.modules) if self.kernel.modules else {}
         if self.version is not None and self.own_modules is not None:
             available |= index(self.own_modules)
-        ordered = in_load_order((self.vendor_module(),), available)
-        self.system().write_bytes(initramfs.system(program.read_bytes(), ordered))
+        self.loaded = in_load_order((self.vendor_module(),), available)
+        self.system().write_bytes(initramfs.system(program.read_bytes(), self.loaded))
         facts = {
             "image": self.kernel.description,
             "accelerator": self.options.accelerator,
-            "modules": " ".join(module.name for module in ordered) or "built in",
+            "modules": " ".join(module.name for module in self.loaded) or "built in",
         }
+        if self.own_modules is not None:
+            facts["own_modules"] = taken_from(self.own_modules, self.loaded)
         return environment_from(self.name, self.hello(), facts)
 
     def system(self) -> Path:
@@ -135,9 +138,8 @@ class LinuxVm:
                     if frame.kind == flat.HELLO:
                         said = frame.payload
                     elif frame.kind == flat.FATAL:
-                        raise TargetFailed(
-                            f"{self.name}: {frame.payload.decode(errors='replace')}\n{machine.last_words()}"
-                        )
+                        why = frame.payload.decode(errors="replace") + self.misfits()
+                        raise TargetFailed(f"{self.name}: {why}\n{machine.last_words()}")
                     elif frame.kind == flat.END and said is not None:
                         return said
             except MachineDied as died:
@@ -147,6 +149,12 @@ class LinuxVm:
                     raise TargetUnavailable(unusable) from None
                 raise TargetFailed(text) from None
             raise TargetFailed(f"{self.name}: the machine ended before it said anything\n{machine.last_words()}")
+
+    def misfits(self) -> str:
+        """Modules of another release than the kernel's, as more words about a failure."""
+        assert self.kernel is not None
+        words = of_another_release(self.loaded, self.kernel.image)
+        return f" ({words})" if words else ""
 
     def output_of(self, program: Path) -> str:
         """Run a static program (a reproducer, say) in a machine of its own: what it prints.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,23 +190,6 @@ def test_a_kernel_without_its_modules_says_so() -> None:
             target.start()
     finally:
         target.stop()
-
-
-@pytest.mark.vm
-def test_your_own_modules_take_the_place_of_the_distributions(tmp_path: Path) -> None:
-    try:
-        kernel = kernel_for("6.1")
-    except TargetUnavailable as missing:
-        pytest.skip(str(missing))
-    assert kernel.modules is not None
-    (tmp_path / "kvm.ko").write_bytes(b"\x7fELF\x02\x01 broken")
-    with pytest.raises(TargetUnavailable, match=r"kvm\.ko is not a kernel module"):
-        LinuxVm("6.1", modules=tmp_path).start()
-    shutil.copyfile(kernel.modules / "kvm.ko", tmp_path / "kvm.ko")
-    with started(LinuxVm("6.1", modules=tmp_path)) as (target, profile):
-        agrees(profile, next(iter(target.run(TRIALS[:1]))))
-    with started(LinuxVm(kernel=kernel.image, modules=kernel.modules)) as (target, profile):
-        agrees(profile, next(iter(target.run(TRIALS[:1]))))
 
 
 @pytest.mark.vm
