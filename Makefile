@@ -1,5 +1,5 @@
 # Each target is a thin line over a tool. `make run` and `make test` set up everything they need.
-.PHONY: run test quick prove vectors bench lint setup clean help
+.PHONY: run test quick prove vectors bench docs lint setup clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,9 @@ vectors: setup      ## write the vectors anew from the spec
 
 bench: setup        ## how many vector steps a minute the targets do
 	$(BIN)/python -m bench.linux_steps $(ARGS)
+
+docs: setup         ## write the page of theorems anew
+	$(BIN)/python -m proofs.document
 
 lint: setup
 	$(BIN)/ruff check .
