@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from conformance.deviations import DeviationsError, all_deviations
 from conformance.files import DIRECTORY, VectorFileError, load_vectors
 from conformance.generate.build import SEED
-from conformance.registry import KERNELS, TARGETS, Choice, UnknownTarget, default_names, plans_for
+from conformance.registry import KERNELS, TARGETS, VERSION, Choice, UnknownTarget, default_names, image_names, plans_for
 from conformance.report import print_reports, reports_json
 from conformance.runner import OUT, Plan, Report, load_results, run_plan
 from conformance.target import Target
@@ -127,31 +127,53 @@ def kernel_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def chosen_kernels(kernels: Sequence[str], modules: Path | None) -> list[Choice]:
+def is_image(kernel: str) -> bool:
     """A version is a version; anything with a slash, or a file, is an image."""
+    return "/" in kernel or Path(kernel).is_file()
+
+
+def chosen_kernels(kernels: Sequence[str], modules: Path | None) -> list[Choice]:
+    """What `linux` stands for. Raises UnknownTarget for an image that is named twice."""
     if not kernels:
         return [Choice(KERNELS, modules=modules)]
     choices = []
-    versions = tuple(kernel for kernel in kernels if not ("/" in kernel or Path(kernel).is_file()))
+    versions = tuple(kernel for kernel in kernels if not is_image(kernel))
+    for version in versions:
+        if not VERSION.fullmatch(version):
+            raise Failure(f"{version!r} is neither the version of a kernel, such as 6.1, nor the file of an image")
     if versions:
         choices.append(Choice(versions, modules=modules))
-    for kernel in kernels:
-        if kernel not in versions:
-            if not Path(kernel).is_file():
-                raise Failure(f"there is no kernel image {kernel}")
-            choices.append(Choice(image=Path(kernel), modules=modules))
-    return choices
+    images = [Path(kernel) for kernel in kernels if is_image(kernel)]
+    for image in images:
+        if not image.is_file():
+            raise Failure(f"there is no kernel image {image}")
+    return choices + [
+        Choice(image=i, modules=modules, name=n) for i, n in zip(images, image_names(images), strict=True)
+    ]
 
 
 def plans_or_fail(names: Sequence[str], kernels: Sequence[str], modules: Path | None) -> list[Plan]:
-    plans: dict[str, Plan] = {}
+    """What names on the command line stand for, each once. Nothing that was asked for is left out silently."""
+    if kernels and "linux" not in names:
+        raise Failure(f"--kernel {kernels[0]} says which kernels `linux` stands for: name the target `linux` as well")
+    plans: list[Plan] = []
     try:
         for name in names:
             for choice in chosen_kernels(kernels, modules) if name == "linux" else [Choice(modules=modules)]:
-                plans.update((plan.name, plan) for plan in plans_for(name, choice))
+                plans += plans_for(name, choice)
     except UnknownTarget as error:
         raise Failure(str(error)) from error
-    return list(plans.values())
+    twice = sorted({one.name for one in plans if [plan.name for plan in plans].count(one.name) > 1})
+    if twice:
+        raise Failure(f"{', '.join(twice)}: named more than once; each target is run once, and needs a name of its own")
+    machines = [plan.name for plan in plans if plan.name.startswith("linux-") and plan.name != "linux-host"]
+    if modules is not None and len(machines) != 1:
+        named = ", ".join(name.removesuffix("-own-modules") for name in machines) or "no kernel in a virtual machine"
+        raise Failure(
+            f"--modules belong to one kernel, and this is {named}: "
+            "name it as linux-6.1, or as linux with --kernel 6.1 or --kernel IMAGE"
+        )
+    return plans
 
 
 def run_plans(plans: Sequence[Plan], vectors: Sequence[Vector], out: Path, complete: bool, quiet: bool) -> list[Report]:

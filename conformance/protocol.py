@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import shlex
 import signal
 import subprocess
@@ -43,7 +44,8 @@ BATCH = 64  # vectors in one `run`
 LONGEST_LINE = 2**24  # bytes
 WAITING_LINES = 4 * BATCH  # lines that may wait unread before the adapter is held up
 RESTARTS = 5
-RESERVED_NAMES = ("spec", "model-tree", "model-array", "c", "linux", "linux-host")
+RESERVED_NAMES = ("spec", "model", "model-tree", "model-array", "c", "c-protocol")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 class Silent(Exception):
@@ -146,8 +148,9 @@ class AdapterTarget:
         name = self.check(decode_text, "$.start.name", start["name"])
         if self.expected_name is not None and name != self.expected_name:
             raise self.failed(f"was run as {self.expected_name!r} but says that its name is {name!r}")
-        if self.expected_name is None and name in RESERVED_NAMES:
-            raise self.failed(f"says that its name is {name!r}, which is the name of a target of gpaspec itself")
+        unfit = name_is_unfit(name) if self.expected_name is None else ""
+        if unfit:
+            raise self.failed(f"says that its name is {name!r}, {unfit}")
         self.name = name
         operations = self.check(decode_list, "$.start.operations", start["operations"])
         for operation in operations:
@@ -379,6 +382,18 @@ def pass_on(line: bytes | None, lines: queue.Queue[bytes | None], abandoned: thr
             return lines.put(line, timeout=0.2)
     with contextlib.suppress(queue.Full):  # somebody may wait for a line of an adapter that was ended meanwhile
         lines.put_nowait(None)
+
+
+def name_is_unfit(name: str) -> str:
+    """Why an adapter may not have this name, or nothing.
+
+    Its results are kept in a file of that name, and the known deviations of our own targets are not for others.
+    """
+    if not NAME.fullmatch(name):
+        return "but a name has letters, digits, '.', '_' and '-' only, and begins with none of '.' and '-'"
+    if name in RESERVED_NAMES or name.startswith("linux"):
+        return "which is the name of a target of gpaspec itself"
+    return ""
 
 
 def cannot_do(environment: Environment, trial: Trial) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.generate.build import MAIN_PROFILES, VARIANTS
-from conformance.protocol import AdapterTarget
+from conformance.protocol import AdapterTarget, name_is_unfit
 from conformance.runner import Plan
 from conformance.target import Answer, Environment, Results, StepResult, Target, Trial
 from spec.memslots.slot import EMPTY_VM
@@ -31,6 +33,7 @@ TARGETS: tuple[tuple[str, str], ...] = (
 
 KERNELS = ("6.1", "5.10")  # Debian kernels that the main job boots
 ALL_PROFILES: tuple[Profile, ...] = (*MAIN_PROFILES, *VARIANTS)
+VERSION = re.compile(r"[0-9]+(\.[0-9]+)+")
 HOST_DEVICE = Path("/dev/kvm")
 
 
@@ -45,6 +48,7 @@ class Choice:
     versions: tuple[str, ...] = KERNELS
     image: Path | None = None
     modules: Path | None = None
+    name: str = ""  # of the target that an image is; by default it is named after its file
 
 
 class SpecTarget:
@@ -122,17 +126,14 @@ def plans_for(name: str, choice: Choice | None = None) -> list[Plan]:
     """The targets that a name on the command line stands for. Raises UnknownTarget."""
     choice = choice or Choice()
     if "=" in name:
-        own, command = name.split("=", 1)
-        if not own or not command.strip():
-            raise UnknownTarget(f"{name!r}: an adapter is named as NAME=COMMAND")
-        return [Plan(own, (partial(AdapterTarget, command, own),), own_process=True)]
+        return [adapter_plan(*name.split("=", 1))]
     if name == "model":
         return [*plans_for("model-tree"), *plans_for("model-array")]
     if name == "linux":
         return linux_plans(choice)
     if name.startswith("linux-") and name != "linux-host":
         version = name.removeprefix("linux-")
-        if not version[:1].isdigit():
+        if not VERSION.fullmatch(version):
             raise UnknownTarget(f"{name!r}: a kernel is named by its version, such as linux-6.1")
         return [debian_plan(version, choice.modules, jobs=2)]
     single: dict[str, Plan] = {
@@ -149,6 +150,20 @@ def plans_for(name: str, choice: Choice | None = None) -> list[Plan]:
     return [single[name]]
 
 
+def adapter_plan(name: str, command: str) -> Plan:
+    """An adapter of the user's. Raises UnknownTarget for a name or a command that cannot be one."""
+    unfit = name_is_unfit(name)
+    if unfit:
+        raise UnknownTarget(f"an adapter cannot be called {name!r}, {unfit}")
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UnknownTarget(f"the command of adapter {name}, {command!r}, cannot be read: {error}") from error
+    if not words:
+        raise UnknownTarget(f"adapter {name} has no command: it is named as NAME=COMMAND")
+    return Plan(name, (partial(AdapterTarget, words, name),), own_process=True)
+
+
 def debian_plan(version: str, modules: Path | None, jobs: int) -> Plan:
     # With modules of the user's it is another kernel: nobody knows yet which of the deviations it shows.
     name = f"linux-{version}" if modules is None else f"linux-{version}-own-modules"
@@ -157,10 +172,26 @@ def debian_plan(version: str, modules: Path | None, jobs: int) -> Plan:
 
 def linux_plans(choice: Choice) -> list[Plan]:
     if choice.image is not None:
-        name = f"linux-own-{choice.image.name}"
+        name = choice.name or image_names([choice.image])[0]
         return [Plan(name, (partial(own_kernel, choice.image, choice.modules, name),), own_process=True)]
     jobs = 2 if len(choice.versions) == 1 else 1
     return [debian_plan(version, choice.modules, jobs) for version in choice.versions]
+
+
+def image_names(images: Sequence[Path]) -> list[str]:
+    """The names of targets that are kernel images: after the file, with directories where files are called the same.
+
+    Raises UnknownTarget for an image that is there twice.
+    """
+    paths = [image.resolve() for image in images]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise UnknownTarget(f"the kernel image {path} is named twice")
+    for parts in range(1, max((len(path.parts) for path in paths), default=1) + 1):
+        names = [re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(path.parts[-parts:])).strip("-") for path in paths]
+        if len(set(names)) == len(names):
+            return [f"linux-own-{name}" for name in names]
+    return [f"linux-own-{name}-{number}" for number, name in enumerate(names, 1)]
 
 
 def default_names() -> list[str]:
