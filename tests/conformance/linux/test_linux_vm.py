@@ -121,6 +121,7 @@ def started(target: Any) -> Iterator[tuple[Any, Profile]]:
 
 
 @pytest.mark.vm
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["5.10", "6.1", "6.12", "7.2"])
 def test_a_kernel_agrees_with_the_spec(version: str) -> None:
     with started(LinuxVm(version)) as (target, profile):
@@ -138,6 +139,7 @@ def test_the_kernel_here_agrees_with_the_spec() -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.slow
 def test_two_machines_answer_in_order_and_the_same() -> None:
     with started(LinuxVm("6.1", jobs=2)) as (target, profile):
         answers = list(target.run(TRIALS))
@@ -147,6 +149,7 @@ def test_two_machines_answer_in_order_and_the_same() -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "words"),
     [("GPASPEC_CRASH=4", "sysrq"), ("GPASPEC_ALARM=4", "WARNING: asked for"), ("GPASPEC_HANG=4", "no sign of life")],
@@ -193,6 +196,7 @@ def test_a_kernel_without_its_modules_says_so() -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.slow
 def test_leaving_early_ends_the_machine() -> None:
     with started(LinuxVm("6.1")) as (target, _):
         answers = target.run(TRIALS * 200)
@@ -206,6 +210,7 @@ def test_leaving_early_ends_the_machine() -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.slow
 def test_what_cannot_be_observed_is_skipped_with_a_reason() -> None:
     trials = [
         Trial("t-short", (SLOT, GuestWrite(0x10000, 4))),

@@ -83,6 +83,7 @@ def test_modules_of_the_kernels_own_release_are_no_misfits() -> None:
 
 
 @pytest.mark.vm
+@pytest.mark.slow
 def test_one_module_of_yours_takes_the_place_of_the_distributions(tmp_path: Path) -> None:
     (tmp_path / "kvm.ko").write_bytes(unpacked(module_of("6.1", "kvm")))
     release = release_of(kernel_or_skip("6.1").image)
@@ -97,6 +98,7 @@ def test_one_module_of_yours_takes_the_place_of_the_distributions(tmp_path: Path
 
 
 @pytest.mark.vm
+@pytest.mark.slow
 def test_a_kernel_with_all_of_its_modules(tmp_path: Path) -> None:
     kernel = kernel_or_skip("6.1")
     target = LinuxVm(kernel=kernel.image, modules=kernel.modules)
