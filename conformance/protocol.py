@@ -63,7 +63,7 @@ class AdapterTarget:
     """
 
     def __init__(self, command: str | Sequence[str], name: str | None = None, seconds: float = 20.0) -> None:
-        self.command = shlex.split(command) if isinstance(command, str) else list(command)
+        self.command = words_of(command) if isinstance(command, str) else list(command)
         if not self.command:
             raise ValueError("the adapter's command is empty")
         self.name = name or os.path.basename(self.command[-1])
@@ -153,16 +153,21 @@ class AdapterTarget:
             raise self.failed(f"says that its name is {name!r}, {unfit}")
         self.name = name
         operations = self.check(decode_list, "$.start.operations", start["operations"])
-        for operation in operations:
+        for index, operation in enumerate(operations):
+            self.check(decode_text, f"$.start.operations[{index}]", operation)
             if operation not in OPERATIONS_BY_NAME:
                 raise self.failed(
                     f"offers an unknown operation {operation!r}; there are: {', '.join(OPERATIONS_BY_NAME)}"
                 )
         profile = self.check(profile_from, start["profile"], "$.start.profile")
-        facts = {str(key): str(value) for key, value in dict(start.get("environment") or {}).items()}
-        if start.get("build"):
-            facts["build"] = str(start["build"])
-        return Environment(name, str(start["version"]), profile, tuple(operations), facts)
+        version = self.check(decode_text, "$.start.version", start["version"])
+        said_facts = start.get("environment", {})
+        if not isinstance(said_facts, dict):
+            raise self.failed(f"broke the protocol at $.start.environment: expected an object, found {said_facts!r}")
+        facts = {key: self.check(decode_text, f"$.start.environment.{key}", value) for key, value in said_facts.items()}
+        if build := self.check(decode_text, "$.start.build", start.get("build", "")):
+            facts["build"] = build
+        return Environment(name, version, profile, tuple(operations), facts)
 
     def stop(self) -> None:
         """Say stop, wait a little, and end whatever is left of it."""
@@ -209,7 +214,7 @@ class AdapterTarget:
         except subprocess.TimeoutExpired:
             raise self.failed(f"still runs {self.seconds:g} s after stop") from None
         if extra is not None:
-            raise self.failed(f"wrote more after stop: {shortened(extra.decode(errors='replace'))}")
+            raise self.failed(f"wrote more after stop: {shown_line(extra)}")
         if process.returncode != 0:
             raise self.failed(f"ended with status {process.returncode} after stop")
 
@@ -341,13 +346,15 @@ class AdapterTarget:
         if len(line) > LONGEST_LINE:
             raise self.failed(f"wrote a line of more than {LONGEST_LINE} bytes {when}")
         try:
-            return json.loads(line)
+            said = json.loads(line.decode())
+            canonical(said).encode()  # an escape can make half of a character, which nobody can print or keep
+        except UnicodeEncodeError:
+            raise self.failed(f"wrote text with half of a surrogate pair {when}: {shown_line(line)}") from None
         except (ValueError, RecursionError):
             if not line.endswith(b"\n"):
                 raise Ended from None
-            raise self.failed(
-                f"wrote a line that is no JSON {when}: {shortened(line.decode(errors='replace'))}"
-            ) from None
+            raise self.failed(f"wrote a line that is no JSON {when}: {shown_line(line)}") from None
+        return said
 
     def check(self, decoder: Any, *arguments: Any) -> Any:
         try:
@@ -363,7 +370,7 @@ class AdapterTarget:
         except subprocess.TimeoutExpired:
             return "closed its output"
         if status < 0:
-            return f"killed by signal {signal.Signals(-status).name}"
+            return f"killed by signal {signal_name(-status)}"
         return f"exited with status {status}"
 
     def with_last_words(self, text: str) -> str:
@@ -382,6 +389,14 @@ def pass_on(line: bytes | None, lines: queue.Queue[bytes | None], abandoned: thr
             return lines.put(line, timeout=0.2)
     with contextlib.suppress(queue.Full):  # somebody may wait for a line of an adapter that was ended meanwhile
         lines.put_nowait(None)
+
+
+def words_of(command: str) -> list[str]:
+    """A command as a shell would split it. Raises ValueError that says what is wrong."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"the command {command!r} cannot be read: {error}") from error
 
 
 def name_is_unfit(name: str) -> str:
@@ -403,6 +418,18 @@ def cannot_do(environment: Environment, trial: Trial) -> str:
     names = {operation_of(request).name: None for request in trial.requests}
     missing = [name for name in names if name not in environment.operations]
     return f"needs {', '.join(missing)}" if missing else ""
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; real-time signals have none but their number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def shown_line(line: bytes) -> str:
+    return shortened(line.decode(errors="replace"))
 
 
 def shortened(text: str, length: int = 120) -> str:

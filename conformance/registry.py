@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.generate.build import MAIN_PROFILES, VARIANTS
-from conformance.protocol import AdapterTarget, name_is_unfit
+from conformance.protocol import AdapterTarget, name_is_unfit, words_of
 from conformance.runner import Plan
 from conformance.target import Answer, Environment, Results, StepResult, Target, Trial
 from spec.memslots.slot import EMPTY_VM
@@ -156,9 +155,9 @@ def adapter_plan(name: str, command: str) -> Plan:
     if unfit:
         raise UnknownTarget(f"an adapter cannot be called {name!r}, {unfit}")
     try:
-        words = shlex.split(command)
+        words = words_of(command)
     except ValueError as error:
-        raise UnknownTarget(f"the command of adapter {name}, {command!r}, cannot be read: {error}") from error
+        raise UnknownTarget(f"adapter {name}: {error}") from error
     if not words:
         raise UnknownTarget(f"adapter {name} has no command: it is named as NAME=COMMAND")
     return Plan(name, (partial(AdapterTarget, words, name),), own_process=True)

@@ -58,13 +58,22 @@ class Wrong(Exception):
 def selftest(command: str, seconds: float = 20.0) -> Iterator[Finding]:
     """Run all checks, in an order in which the first failure is the most useful one; stops where the adapter cannot
     go on."""
-    target = AdapterTarget(command, seconds=seconds)
-    environment: Environment | None = None
+    try:
+        target = AdapterTarget(command, seconds=seconds)
+    except ValueError as error:
+        yield Finding("starts, and says who it is", str(error))
+        return
+    try:
+        yield from findings(target)
+    finally:
+        target.stop()
+
+
+def findings(target: AdapterTarget) -> Iterator[Finding]:
     try:
         environment = target.start()
         yield Finding(f"starts, and says who it is: {environment.name} {environment.version}", "")
     except (TargetFailed, TargetUnavailable) as error:
-        target.stop()
         yield Finding("starts, and says who it is", str(error))
         return
     checks: list[tuple[str, Callable[[AdapterTarget, Environment], None]]] = [
@@ -83,15 +92,12 @@ def selftest(command: str, seconds: float = 20.0) -> Iterator[Finding]:
             yield Finding(sentence, str(error))
         except TargetFailed as error:
             yield Finding(sentence, str(error))
-            target.stop()
             return
     try:
         target.farewell()
         yield Finding("ends with status 0 when it is told to stop", "")
     except TargetFailed as error:
         yield Finding("ends with status 0 when it is told to stop", str(error))
-    finally:
-        target.stop()
 
 
 def offers_set_region(target: AdapterTarget, environment: Environment) -> None:

@@ -48,6 +48,16 @@ def spoil(index: int, answer: Any, later: list[Any]) -> None:
             say({**answer, "results": answer["results"][:-1]})
         case "bad result":
             say({**answer, "results": [{"gone": True} for _ in answer["results"]]})
+        case "half a character":
+            say({"id": answer["id"], "skipped": "\ud800"})
+        case "markup":
+            say({"id": answer["id"], "skipped": "no [/dev/kvm] here"})
+        case "markup in a trace":
+            say({"id": answer["id"], "errored": "[/dev/kvm] is [bold]gone"})
+        case "id is a list":
+            say({**answer, "id": [answer["id"]]})
+        case "real-time signal":
+            os.kill(os.getpid(), 40)
         case "own crash":
             say({"id": answer["id"], "crashed": "me"})
         case "early footer":
@@ -83,6 +93,16 @@ def start(who: Any) -> Any:
             who["protocol"] = 2
         case "wrong operation":
             who["start"]["operations"] = ["frobnicate"]
+        case "operation is a list":
+            who["start"]["operations"] = [["set_region"]]
+        case "environment is a list":
+            who["start"]["environment"] = [1]
+        case "environment of numbers":
+            who["start"]["environment"] = {"cores": 2}
+        case "half a version":
+            who["start"]["version"] = "1.\ud800"
+        case "version is a list":
+            who["start"]["version"] = ["1"]
         case "wrong profile":
             who["start"]["profile"] = {}
         case "silent":

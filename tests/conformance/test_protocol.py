@@ -73,6 +73,11 @@ def test_operations_that_it_does_not_offer_are_not_sent() -> None:
         ("wrong operation", "offers an unknown operation 'frobnicate'"),
         ("wrong profile", "the member 'user_slots' is missing"),
         ("gone", "ended when it was started (exited with status 3)"),
+        ("operation is a list", "broke the protocol at $.start.operations[0]: "),
+        ("environment is a list", "broke the protocol at $.start.environment: expected an object, found [1]"),
+        ("environment of numbers", "broke the protocol at $.start.environment.cores: "),
+        ("half a version", "wrote text with half of a surrogate pair after start"),
+        ("version is a list", "broke the protocol at $.start.version: "),
     ],
 )
 def test_a_bad_start(fault: str, what: str) -> None:
@@ -110,6 +115,8 @@ def test_a_command_that_is_not_there() -> None:
         ("out of order", 2, "answered 't3' (out of order or twice) when t2 was next"),
         ("too few results", 2, "gave 1 results for the 2 steps of vector t2"),
         ("bad result", 2, "broke the protocol at $.results[0]: no outcome has the members gone"),
+        ("half a character", 2, "wrote text with half of a surrogate pair when vector t2 was to be answered"),
+        ("id is a list", 2, "broke the protocol at $.id: "),
         ("own crash", 2, "reports its own crash at t2"),
         ("early footer", 2, "ended batch 1 before it answered vector t2"),
         ("long line", 2, "wrote a line of more than 16777216 bytes"),
@@ -134,6 +141,7 @@ def test_a_fault_ends_the_run_and_keeps_what_was_answered(fault: str, kept: int,
     [
         ("exit", "exited with status 7\nout of cheese"),
         ("kill", "killed by signal SIGKILL"),
+        ("real-time signal", "killed by signal 40"),
         ("half a line", "exited with status 0"),
         ("hang", "no answer for 1 s"),
     ],
@@ -178,6 +186,34 @@ def test_the_example_passes_the_selftest() -> None:
 def test_the_selftest_finds_what_is_wrong(fault: str, what: str) -> None:
     findings = list(selftest(f"{sys.executable} {BAD} '{fault}'", seconds=1.0))
     assert what in findings[-1].problem
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [("python3 'a", "cannot be read: No closing quotation"), ("  ", "the adapter's command is empty")],
+)
+def test_the_selftest_of_a_command_that_is_none(command: str, what: str) -> None:
+    (finding,) = selftest(command)
+    assert what in finding.problem
+
+
+def test_the_selftest_ends_the_adapter_also_when_it_is_left_early(tmp_path: Path) -> None:
+    checks = selftest(f"{sys.executable} {BAD} deaf")
+    next(checks)
+    children = [pid for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())]
+    mine = [pid for pid in children if str(BAD) in command_line(pid)]
+    assert len(mine) == 1
+    checks.close()  # type: ignore[attr-defined]
+    assert not Path(f"/proc/{mine[0]}").exists()
+
+
+def command_line(pid: int) -> str:
+    """The command of a child of this process, or nothing."""
+    try:
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        return Path(f"/proc/{pid}/cmdline").read_text() if parent == os.getpid() else ""
+    except OSError:
+        return ""
 
 
 def test_adapters_end_with_the_runner() -> None:
