@@ -3,14 +3,17 @@
     deviations.json   [{"id": "no-room-for-rmaps",             a name for reports
                         "targets": ["linux-5.10"],             names, with * for any: all these show it
                         "possible": ["linux-host"],            those that may show it, depending on the machine
-                        "vectors": ["5f0c21aa09be"],           the ids of all vectors that show it
                         "rule": "KVM.SLOT.NO_MEMORY",          what it is about
-                        "observed": {"error": "ENOMEM"},       members that the first differing result must have
+                        "cases": [                             the vectors that show it, by what they show
+                          {"vectors": ["5f0c21aa09be"],        their ids
+                           "differences": [                    every step that differs, with the whole result
+                             {"step": 1, "observed": {"error": "ENOMEM"}}]}],
                         "reason": "...", "source": "..."}]     why the kernel does it, and where that was read
 
-`"observed": {"crashed": true}` stands for a crash. A listed vector that passes, is skipped by the target or fails
-otherwise makes the list stale, and a stale list fails the run. `possible` may be left out; a target that is named
-only there may also pass: it is a kernel or a processor that nobody has seen yet.
+Differences are compared exactly: one step more, one less or another result is another failure, that nobody explained.
+`"crashed": true` in the place of `differences` stands for a crash. A listed vector that passes, is skipped by the
+target or fails otherwise makes the list stale, and a stale list fails the run. `possible` may be left out; a target
+that is named only there may also pass: it is a kernel or a processor that nobody has seen yet.
 """
 
 from __future__ import annotations
@@ -24,14 +27,36 @@ from pathlib import Path
 from typing import Any
 
 from conformance.codec import RULES, canonical
-from conformance.fields import FormatError, decode_list, decode_object, decode_text
+from conformance.fields import FormatError, decode_int, decode_list, decode_object, decode_text
 from conformance.verdict import DEVIATING, NOT_RUN, PASSED, UNEXPLAINED, Judgement
 
 TARGETS = Path(__file__).parent / "targets"
+MOST_STEPS = 9999  # more than any vector has
 
 
 class DeviationsError(Exception):
     """A list of deviations that cannot be used: which file, where, and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Vectors that all show a deviation in the same way: at these steps, with these results, or by a crash."""
+
+    vectors: tuple[str, ...]
+    differences: tuple[tuple[int, dict[str, Any]], ...] = ()
+    crashed: bool = False
+
+    def is_shown_by(self, judgement: Judgement) -> bool:
+        if judgement.vector not in self.vectors or judgement.crashed != self.crashed:
+            return False
+        if not self.crashed and not judgement.differences:
+            return False
+        return shown(judgement) == self.differences
+
+
+def shown(judgement: Judgement) -> tuple[tuple[int, dict[str, Any]], ...]:
+    """All steps that differ, with the results."""
+    return tuple((difference.step, difference.observed) for difference in judgement.differences)
 
 
 @dataclass(frozen=True)
@@ -41,11 +66,15 @@ class Deviation:
     id: str
     targets: tuple[str, ...]
     possible: tuple[str, ...]
-    vectors: tuple[str, ...]
     rule: str
-    observed: dict[str, Any]
+    cases: tuple[Case, ...]
     reason: str
     source: str
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """All vectors that show it."""
+        return tuple(vector for case in self.cases for vector in case.vectors)
 
     def is_of(self, target: str) -> bool:
         """Whether the target shows it, always."""
@@ -56,14 +85,8 @@ class Deviation:
         return self.is_of(target) or any(fnmatchcase(target, pattern) for pattern in self.possible)
 
     def describes(self, judgement: Judgement) -> bool:
-        """Whether the vector failed in the way that is listed."""
-        if judgement.differences:
-            observed = judgement.differences[0].observed
-        elif judgement.crashed:
-            observed = {"crashed": True}
-        else:
-            return False
-        return all(name in observed and observed[name] == value for name, value in self.observed.items())
+        """Whether the vector failed exactly in the way that is listed."""
+        return any(case.is_shown_by(judgement) for case in self.cases)
 
 
 def load_deviations(path: Path) -> list[Deviation]:
@@ -86,24 +109,53 @@ def all_deviations(directory: Path = TARGETS) -> list[Deviation]:
 
 def deviation_from(document: Any, where: str) -> Deviation:
     document = {"possible": [], **document} if isinstance(document, dict) else document
-    decode_object(where, document, ("id", "targets", "possible", "vectors", "rule", "observed", "reason", "source"))
+    decode_object(where, document, ("id", "targets", "possible", "rule", "cases", "reason", "source"))
     if document["rule"] not in RULES:
         raise FormatError(f"{where}.rule", f"there is no rule {document['rule']!r}")
-    if not isinstance(document["observed"], dict) or not document["observed"]:
-        raise FormatError(f"{where}.observed", "says with which members the result differs")
     for name in ("reason", "source"):
         if not decode_text(f"{where}.{name}", document[name]).strip():
             raise FormatError(f"{where}.{name}", "is empty: an unexplained deviation does not belong here")
+    cases = tuple(
+        case_from(item, f"{where}.cases[{i}]")
+        for i, item in enumerate(decode_list(f"{where}.cases", document["cases"]))
+    )
+    if not cases:
+        raise FormatError(f"{where}.cases", "is empty")
+    vectors = [vector for case in cases for vector in case.vectors]
+    twice = sorted({vector for vector in vectors if vectors.count(vector) > 1})
+    if twice:
+        raise FormatError(f"{where}.cases", f"{twice[0]} is listed twice")
     return Deviation(
         id=decode_text(f"{where}.id", document["id"]),
         targets=texts(document["targets"], f"{where}.targets"),
         possible=texts(document["possible"], f"{where}.possible", may_be_empty=True),
-        vectors=texts(document["vectors"], f"{where}.vectors"),
         rule=document["rule"],
-        observed=document["observed"],
+        cases=cases,
         reason=document["reason"],
         source=document["source"],
     )
+
+
+def case_from(document: Any, where: str) -> Case:
+    decode_object(where, document, ("vectors",), ("differences", "crashed"))
+    vectors = texts(document["vectors"], f"{where}.vectors")
+    if "crashed" in document:
+        decode_object(where, document, ("vectors", "crashed"))
+        if document["crashed"] is not True:
+            raise FormatError(f"{where}.crashed", "is true, or is left out")
+        return Case(vectors, crashed=True)
+    decode_object(where, document, ("vectors", "differences"))
+    items = decode_list(f"{where}.differences", document["differences"])
+    if not items:
+        raise FormatError(f"{where}.differences", "says which steps differ, and with which result")
+    return Case(vectors, tuple(difference_from(item, f"{where}.differences[{i}]") for i, item in enumerate(items)))
+
+
+def difference_from(document: Any, where: str) -> tuple[int, dict[str, Any]]:
+    decode_object(where, document, ("step", "observed"))
+    if not isinstance(document["observed"], dict) or not document["observed"]:
+        raise FormatError(f"{where}.observed", "is the result that was seen")
+    return decode_int(f"{where}.step", document["step"], 0, MOST_STEPS), document["observed"]
 
 
 def texts(value: Any, where: str, may_be_empty: bool = False) -> tuple[str, ...]:
@@ -144,16 +196,21 @@ def stale_entries(
             elif judgement.verdict == NOT_RUN:
                 found.append(f"{deviation.id}: vector {vector} was {judgement.reason}")
             elif not deviation.describes(judgement):
-                seen = judgement.differences[0].observed if judgement.differences else judgement.reason
+                case = next(case for case in deviation.cases if vector in case.vectors)
+                seen = steps_text(shown(judgement)) if judgement.differences else judgement.reason
+                wanted = "a crash" if case.crashed else steps_text(case.differences)
                 found.append(
-                    f"{deviation.id}: vector {vector} fails otherwise than listed: {shorten(seen)}, "
-                    f"listed is {canonical(deviation.observed)}"
+                    f"{deviation.id}: vector {vector} fails otherwise than listed: {shorten(seen)}; "
+                    f"listed is {shorten(wanted)}"
                 )
         if complete and not applied:
             found.append(f"{deviation.id}: no listed vector applies to this target")
     return found
 
 
-def shorten(seen: Any) -> str:
-    text = seen if isinstance(seen, str) else canonical(seen)
+def steps_text(differences: Sequence[tuple[int, dict[str, Any]]]) -> str:
+    return ", ".join(f"step {step} {canonical(observed)}" for step, observed in differences)
+
+
+def shorten(text: str) -> str:
     return text if len(text) < 160 else text[:160] + " …"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conformance.deviations import Deviation, DeviationsError, all_deviations, load_deviations
+from conformance.deviations import Case, Deviation, DeviationsError, all_deviations, load_deviations
 from conformance.files import load_vectors
 from conformance.registry import SpecTarget, UnknownTarget, default_names, plans_for
 from conformance.runner import Plan, Report, load_results, run_plan
@@ -237,9 +237,9 @@ def listed(
     targets: tuple[str, ...] = ("spoil*",),
     possible: tuple[str, ...] = (),
 ) -> Deviation:
-    return Deviation(
-        "known", targets, possible, tuple(vectors), "KVM.SLOT.OVERLAP", observed, "it does", "kernel/file.c"
-    )
+    """These vectors differ in step 0 and nowhere else."""
+    case = Case(tuple(vectors), crashed=True) if observed.get("crashed") else Case(tuple(vectors), ((0, observed),))
+    return Deviation("known", targets, possible, "KVM.SLOT.OVERLAP", (case,), "it does", "kernel/file.c")
 
 
 def test_a_listed_deviation_is_known(tmp_path: Path, vectors: list[Vector]) -> None:
@@ -247,6 +247,36 @@ def test_a_listed_deviation_is_known(tmp_path: Path, vectors: list[Vector]) -> N
     report = run(tmp_path, vectors, {name: first_refused}, [listed([name], {"error": "EXDEV"})])
     assert report.exit_code() == 0 and report.counts()["deviating"] == 1 and not report.stale
     assert [one.reason for one in report.judgements if one.vector == name] == ["known: it does"]
+
+
+def all_refused(answer: Results) -> Results:
+    return Results(answer.id, (Refused("EXDEV"),) * len(answer.steps))
+
+
+def second_refused(answer: Results) -> Results:
+    return Results(answer.id, (answer.steps[0], Refused("EXDEV"), *answer.steps[2:]))
+
+
+def first_refused_with_more(answer: Results) -> Results:
+    return Results(answer.id, (*first_refused(answer).steps[:-1], Refused("EXDEV")))
+
+
+@pytest.mark.parametrize("change", [all_refused, second_refused, first_refused_with_more])
+def test_a_listed_deviation_hides_nothing_else(tmp_path: Path, vectors: list[Vector], change: Any) -> None:
+    """The same error at another step, or at more steps, is another failure."""
+    name = vectors[3].id
+    assert len(vectors[3].steps) > 2
+    report = run(tmp_path, vectors, {name: change}, [listed([name], {"error": "EXDEV"})])
+    assert report.exit_code() == 1 and report.counts()["deviating"] == 0
+    assert "fails otherwise than listed" in report.stale[0]
+
+
+def test_a_listed_difference_that_is_gone_is_noticed(tmp_path: Path, vectors: list[Vector]) -> None:
+    name = vectors[3].id
+    entry = listed([name], {"error": "EXDEV"})
+    two = Case((name,), ((0, {"error": "EXDEV"}), (1, {"error": "EXDEV"})))
+    report = run(tmp_path, vectors, {name: first_refused}, [dataclasses.replace(entry, cases=(two,))])
+    assert report.exit_code() == 1 and "fails otherwise than listed" in report.stale[0]
 
 
 def test_a_list_of_another_target_says_nothing(tmp_path: Path, vectors: list[Vector]) -> None:
@@ -319,10 +349,39 @@ def test_a_bad_list(tmp_path: Path, text: str, what: str) -> None:
     assert str(path) in str(caught.value) and what in str(caught.value)
 
 
-def test_a_deviation_without_a_reason_is_none(tmp_path: Path) -> None:
-    entry = dataclasses.asdict(listed(["0123456789ab"], {"error": "ENOMEM"}))
+ENTRY = {
+    "id": "x",
+    "targets": ["linux-9.9"],
+    "rule": "KVM.SLOT.OVERLAP",
+    "cases": [{"vectors": ["0123456789ab"], "differences": [{"step": 0, "observed": {"error": "ENOMEM"}}]}],
+    "reason": "it does",
+    "source": "kernel/file.c",
+}
+
+
+@pytest.mark.parametrize(
+    ("cases", "what"),
+    [
+        ([], "$[0].cases: is empty"),
+        ([{"vectors": ["a"]}], "the member 'differences' is missing"),
+        ([{"vectors": ["a"], "differences": []}], "says which steps differ"),
+        ([{"vectors": ["a"], "differences": [{"step": 0, "observed": {}}]}], "is the result that was seen"),
+        ([{"vectors": ["a"], "differences": [{"step": -1, "observed": {"done": True}}]}], "step"),
+        ([{"vectors": ["a"], "crashed": False}], "is true, or is left out"),
+        ([{"vectors": ["a"], "crashed": True}, {"vectors": ["a"], "crashed": True}], "a is listed twice"),
+    ],
+)
+def test_a_deviation_says_exactly_what_differs(tmp_path: Path, cases: Any, what: str) -> None:
     path = tmp_path / "deviations.json"
-    path.write_text(json.dumps([{**entry, "reason": "  "}]))
+    path.write_text(json.dumps([{**ENTRY, "cases": cases}]))
+    with pytest.raises(DeviationsError) as caught:
+        load_deviations(path)
+    assert what in str(caught.value)
+
+
+def test_a_deviation_without_a_reason_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "deviations.json"
+    path.write_text(json.dumps([{**ENTRY, "reason": "  "}]))
     with pytest.raises(DeviationsError, match="an unexplained deviation does not belong here"):
         load_deviations(path)
 
