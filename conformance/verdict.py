@@ -1,4 +1,8 @@
-"""From an answer to a verdict: does a vector apply to a target, and did the target do what is expected?"""
+"""From an answer to a verdict: does a vector apply to a target, and did the target do what is expected?
+
+A query that the target has no way to answer differs from nothing. But a vector of which nothing that it is about was
+seen has shown nothing, and is not run: see `unseen`.
+"""
 
 from __future__ import annotations
 
@@ -125,6 +129,42 @@ def differences(steps: Sequence[Step], expected: Sequence[Outcome], results: Seq
     ]
 
 
+READ_BACK = ("observe", "guest_write", "get_dirty_log")  # what the generators end a vector with, from `observe` on
+
+
+def subject(steps: Sequence[Step], family: str) -> list[int]:
+    """The steps that a vector is about: those before it reads the state back, without those that set the scene.
+
+    A step sets the scene if it is expected to change the state and none of the rules that its operation checks is of
+    the vector's family: slots that are made in order to look them up, say. Reads and writes check no rules and belong
+    to any family.
+    """
+    operations = [operation_of(one.request) for one in steps]
+    end = len(steps)
+    while end > 0 and operations[end - 1].name in READ_BACK:
+        end -= 1
+    end = next((index for index in range(end, len(steps)) if operations[index].name == "observe"), len(steps))
+    return [
+        index
+        for index, (one, operation) in enumerate(zip(steps[:end], operations, strict=False))
+        if not operation.changes_state
+        or isinstance(one.expected, Rejected)
+        or not operation.checks
+        or any(check.rule.id.startswith(family + ".") for check in operation.checks)
+    ]
+
+
+def unseen(vector: Vector, results: Sequence[StepResult]) -> str:
+    """Why a vector in which nothing differs shows nothing: no step that it is about was answered. Or nothing."""
+    reasons = []
+    for index in subject(vector.steps, vector.family):
+        result = results[index]
+        if not isinstance(result, Unobservable):
+            return ""
+        reasons.append(result.reason)
+    return f"what it is about cannot be observed here: {reasons[0]}" if reasons else ""
+
+
 def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer) -> Judgement:
     """The verdict on one answer, before the list of known deviations is asked."""
 
@@ -143,5 +183,6 @@ def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer) -> Judgem
                 return verdict(UNEXPLAINED, f"errored: {len(results)} results for {len(vector.steps)} steps")
             found = differences(vector.steps, expected, results)
             if not found:
-                return verdict(PASSED)
+                why = unseen(vector, results)
+                return verdict(NOT_RUN, why) if why else verdict(PASSED)
             return verdict(UNEXPLAINED, differences=tuple(found), results=tuple(results))

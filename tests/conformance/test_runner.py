@@ -36,7 +36,7 @@ from spec.memslots.lookup import MAPPED, WRITABLE, Observe
 from spec.memslots.set_region import OVERLAP, SetRegion
 from spec.outcome import Done, Mmio, Rejected, Segment, Slots, Written
 from spec.profile import PROFILES, Profile
-from spec.step import OPERATIONS
+from spec.step import OPERATIONS, operation_of
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,59 @@ def test_only_queries_may_be_unobservable() -> None:
     assert agrees(Observe(), Slots(()), Unobservable("no way"))
     assert not agrees(SetRegion(), Done(), Unobservable("no way"))
     assert not agrees(GuestWrite(), Written(()), Unobservable("no way"))
+
+
+class Blind(SpecTarget):
+    """The spec, which does not answer queries, or not those that are named."""
+
+    def __init__(self, unanswered: Sequence[str] = ("lookup", "find_slot", "hva_range", "observe")) -> None:
+        super().__init__(Profile())
+        self.unanswered = unanswered
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
+        for trial, answer in zip(trials, super().run(trials), strict=True):
+            assert isinstance(answer, Results)
+            blind = tuple(
+                Unobservable("no way to ask") if operation_of(request).name in self.unanswered else result
+                for request, result in zip(trial.requests, answer.steps, strict=True)
+            )
+            yield Results(answer.id, blind)
+
+
+def test_what_nobody_saw_has_not_passed(tmp_path: Path) -> None:
+    everything = load_vectors()
+    report = run_plan(Plan("spec", (Blind,)), everything, out=tmp_path)
+    families = report.families(2)
+    assert families["KVM.LOOKUP"]["passed"] == 0 and families["KVM.LOOKUP"]["not_run"] == 39
+    reasons = {one.reason for one in report.judgements if one.verdict == "not_run" and "needs" not in one.reason}
+    assert reasons == {"what it is about cannot be observed here: no way to ask"}
+    # What is about calls and accesses is seen in their results, and read back by writes of the kernel.
+    seeing = run_plan(Plan("spec", (partial(SpecTarget, Profile()),)), everything, out=tmp_path).families(2)
+    for family in ("KVM.CALL", "KVM.CLEAR", "KVM.DIRTY", "KVM.MANUAL", "KVM.MEMFD", "KVM.RING"):
+        assert families[family] == seeing[family], family
+    by_id = {one.vector: one.verdict for one in report.judgements}
+    asked = [v for v in everything if v.family == "KVM.ACCESS" and v.generator == "rule" and not why_not(v, Profile())]
+    assert asked and {by_id[v.id] for v in asked} == {"not_run"}
+    accesses = [v for v in everything if v.title == "neighbours whose memory lies the other way round"]
+    assert accesses and {by_id[v.id] for v in accesses} == {"passed"}
+
+
+def test_a_vector_counts_if_something_that_it_is_about_was_seen(tmp_path: Path) -> None:
+    lookups = [v for v in load_vectors() if v.family == "KVM.LOOKUP" and not why_not(v, Profile())]
+    report = run_plan(Plan("spec", (partial(Blind, ("lookup", "observe")),)), lookups, out=tmp_path)
+    assert report.counts()["passed"] == len(lookups)
+
+
+def test_what_was_seen_and_differs_counts_where_nothing_else_was_seen(tmp_path: Path) -> None:
+    class BlindAndWrong(Blind):
+        def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
+            for answer in super().run(trials):
+                assert isinstance(answer, Results)
+                yield first_refused(answer)
+
+    lookup = next(v for v in load_vectors() if v.family == "KVM.LOOKUP" and not why_not(v, Profile()))
+    report = run_plan(Plan("spec", (BlindAndWrong,)), [lookup], out=tmp_path)
+    assert report.counts()["unexplained"] == 1
 
 
 # Which vectors apply ---------------------------------------------------------------------------------------------
@@ -462,7 +515,5 @@ def test_the_models_conform_with_every_profile(tmp_path: Path) -> None:
 
 
 def test_every_operation_is_in_the_vectors() -> None:
-    from spec.step import operation_of
-
     used = {operation_of(step.request).name for vector in load_vectors() for step in vector.steps}
     assert used == {operation.name for operation in OPERATIONS}
