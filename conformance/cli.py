@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import json
+import os
+import shlex
+import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from conformance.conclusion import Conclusion, conclusion
 from conformance.deviations import DeviationsError, all_deviations
 from conformance.files import DIRECTORY, VectorFileError, load_vectors
 from conformance.generate.build import SEED
@@ -39,9 +47,47 @@ class Failure(click.ClickException):
     exit_code = HARNESS_FAILED
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """Commands of which none ends without a clear sentence, or with a status that says what is not known."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Failure("interrupted") from None
+        except BrokenPipeError:  # whoever read the output has enough of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(HARNESS_FAILED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            sentence = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise Failure(
+                f"the harness has a bug, and nothing is judged: {sentence} (where: `gpaspec --debug ...`)"
+            ) from error
+
+
+def heed_termination(ctx: click.Context) -> None:
+    """Being told to end is like Ctrl-C: what was started is ended, and what was found out is kept."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            before = signal.getsignal(number)
+            if before is signal.SIG_DFL:
+                signal.signal(number, interrupt)
+                ctx.call_on_close(partial(signal.signal, number, before))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="gpaspec")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Show where, if this program has a bug.")
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
     """How guest memory is mapped on Linux: specified, proved, and tested.
 
     \b
@@ -53,6 +99,7 @@ def main() -> None:
 
     Exit status: 0 conforms, 1 does not, 2 the harness failed, 3 a list of known deviations is stale.
     """
+    heed_termination(ctx)
 
 
 def vectors_or_fail(directory: Path) -> list[Vector]:
@@ -249,15 +296,6 @@ def report_of(plan: Plan, future: Future[Report], vectors: int) -> Report:
     return future.result()
 
 
-def exit_code(reports: Sequence[Report], optional: Sequence[str] = ()) -> int:
-    """The code of several targets: a failure counts most, then a deviation nobody explained, then a stale list."""
-    codes = [report.exit_code() for report in reports if not (report.unavailable and report.target in optional)]
-    for code in (2, 1, 3):
-        if code in codes:
-            return code
-    return 0
-
-
 @main.command()
 @click.argument("targets", nargs=-1, required=True)
 @kernel_options
@@ -298,11 +336,25 @@ def check(
         raise Failure("no vector is left to run; families are " + ", ".join(sorted({v.family for v in vectors})))
     plans = plans_or_fail(targets, kernels, modules)
     reports = run_plans(plans, chosen, out, complete=len(chosen) == len(vectors), quiet=as_json)
+    part = "" if len(chosen) == len(vectors) else f"judged by {len(chosen)} of {len(vectors)} vectors"
+    result = conclusion(reports, part=part)
     if as_json:
-        click.echo(json.dumps(reports_json(reports), indent=1))
+        click.echo(json.dumps({**reports_json(reports), **dataclasses.asdict(result)}, indent=1))
     else:
-        print_reports(console, reports)
-    sys.exit(exit_code(reports))
+        print_reports(console, reports, out=out, options=options_text(out, directory))
+        conclude(result)
+    sys.exit(result.exit_code)
+
+
+def options_text(out: Path, directory: Path = DIRECTORY) -> str:
+    """What another command needs to find the same results and vectors."""
+    chosen = [("--out", out, OUT), ("--vectors", directory, DIRECTORY)]
+    return "".join(f" {name} {shlex.quote(str(path))}" for name, path, usual in chosen if path != usual)
+
+
+def conclude(result: Conclusion) -> None:
+    style = {0: "bold green", 3: "bold yellow"}.get(result.exit_code, "bold red")
+    console.print(Text(result.sentence, style=style), soft_wrap=True, highlight=False)
 
 
 # run -------------------------------------------------------------------------------------------------------------
@@ -337,14 +389,16 @@ def run(kernels: tuple[str, ...], modules: Path | None, out: Path, as_json: bool
     say("3. Implementations ...")
     plans = plans_or_fail(default_names(), kernels, modules)
     reports = run_plans(plans, vectors, out, complete=True, quiet=as_json)
+    wrong = ["the vectors are not as generated"] if found else []
+    wrong += ["not all theorems are proved"] if proved and not proved["passed"] else []
+    result = conclusion(reports, optional=("linux-host",), wrong=wrong)
     if as_json:
-        click.echo(json.dumps({"vectors": found, **proved, **reports_json(reports)}, indent=1))
+        document = {"vectors": found, **proved, **reports_json(reports), **dataclasses.asdict(result)}
+        click.echo(json.dumps(document, indent=1))
     else:
-        print_reports(console, reports)
-    code = exit_code(reports, optional=("linux-host",))
-    if code != HARNESS_FAILED and (found or (proved and not proved["passed"])):
-        code = 1
-    sys.exit(code)
+        print_reports(console, reports, out=out, options=options_text(out))
+        conclude(result)
+    sys.exit(result.exit_code)
 
 
 # prove -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -11,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.codec import canonical, profile_json
-from conformance.runner import Report
+from conformance.runner import OUT, Report
+from conformance.target import Environment
 from conformance.verdict import DEVIATING, NOT_RUN, UNEXPLAINED, Judgement
+from spec.profile import Profile
 
 
 def reports_json(reports: Sequence[Report]) -> dict[str, Any]:
@@ -32,6 +36,8 @@ def report_json(report: Report) -> dict[str, Any]:
         "finished": report.finished,
         "failure": report.failure or report.unavailable,
         "stale": report.stale,
+        "contradictions": contradictions(report),
+        "not_run_reasons": not_run_reasons(report),
         "unexplained_vectors": [
             {
                 "vector": one.vector,
@@ -81,53 +87,107 @@ def table(reports: Sequence[Report]) -> Table:
     return grid
 
 
-def print_reports(console: Console, reports: Sequence[Report], most: int = 10) -> None:
-    """The table, and under it everything that needs somebody's attention."""
+def print_reports(
+    console: Console, reports: Sequence[Report], most: int = 10, out: Path = OUT, options: str = ""
+) -> None:
+    """The table, and under it everything that needs somebody's attention.
+
+    `out` is where the results are; `options` are those that a later `gpaspec explain` needs to find the same vectors.
+    """
     shown = [report for report in reports if report.judgements]
     if shown:
         console.print(table(shown))
     for report in reports:
-        print_problems(console, report, most)
+        for environments in grouped(report):
+            say(console, report.target, "bold", identity(environments))
+    for report in reports:
+        print_problems(console, report, most, out, options)
         print_reasons(console, report)
     print_deviations(console, reports)
 
 
-def print_problems(console: Console, report: Report, most: int) -> None:
+def say(console: Console, target: str, style: str, text: str, whole: str = "") -> None:
+    """A line about a target. What targets say of themselves is text, whatever is in it."""
+    line = Text(style=whole)
+    line.append(target, style=style)
+    line.append(f" {text}")
+    console.print(line, soft_wrap=True, highlight=False)
+
+
+def grouped(report: Report) -> list[list[Environment]]:
+    """The instances of a target, those of one version together."""
+    groups: dict[str, list[Environment]] = {}
+    for environment in report.environments:
+        groups.setdefault(environment.version, []).append(environment)
+    return list(groups.values())
+
+
+def identity(environments: Sequence[Environment]) -> str:
+    """What ran: its version and build, and where its profile is not the usual one."""
+    first = environments[0]
+    told = [
+        first.facts[name] for name in ("kernel", "build", "models", "image", "own_modules") if first.facts.get(name)
+    ]
+    named = "; ".join([f"version {first.version}", *told])
+    if len(environments) > 1:
+        return f"{named}; with {len(environments)} profiles, the first of them: {switches_text(first.profile)}"
+    return f"{named}; profile: {switches_text(first.profile)}"
+
+
+def switches_text(profile: Profile) -> str:
+    """The switches that differ from the default profile."""
+    usual = profile_json(Profile())
+    other = [f"{name}={json.dumps(value)}" for name, value in profile_json(profile).items() if value != usual[name]]
+    return ", ".join(other) or "the default"
+
+
+def print_problems(console: Console, report: Report, most: int, out: Path, options: str) -> None:
     bad = [one for one in report.judgements if one.verdict == UNEXPLAINED]
+    for sentence in contradictions(report):
+        say(console, report.target, "red", f"contradicts itself: {sentence}")
     for one in bad[:most]:
-        console.print(f"[red]{report.target}[/red] {one.vector} {problem(one)}", highlight=False, soft_wrap=True)
+        say(console, report.target, "red", f"{one.vector} {problem(one)}")
     if len(bad) > most:
-        console.print(f"[red]{report.target}[/red] … and {len(bad) - most} more: see out/results/{report.target}.jsonl")
+        path = out / "results" / f"{report.target}.jsonl"
+        say(console, report.target, "red", f"… and {len(bad) - most} more: see {path}")
     if bad:
-        console.print(f"  gpaspec explain {bad[0].vector} --target {report.target}   shows the first step by step")
+        command = f"gpaspec explain {bad[0].vector} --target {report.target}{options}"
+        console.print(f"  {command}   shows the first step by step", markup=False, highlight=False, soft_wrap=True)
     for sentence in report.stale:
-        console.print(f"[yellow]{report.target}[/yellow] stale list of deviations: {sentence}", soft_wrap=True)
+        say(console, report.target, "yellow", f"stale list of deviations: {sentence}")
     if report.unavailable:
-        console.print(f"[yellow]{report.target}[/yellow] was not run: {report.unavailable}", soft_wrap=True)
+        say(console, report.target, "yellow", f"was not run: {report.unavailable}")
     if report.failure:
-        console.print(f"[red]{report.target}[/red] could not be run to its end: ", end="")
-        console.print(report.failure, markup=False, highlight=False, soft_wrap=True)
+        say(console, report.target, "red", f"could not be run to its end: {report.failure}")
+
+
+def contradictions(report: Report) -> list[str]:
+    """Where a target does not do what it announces of itself, one sentence each."""
+    return list(getattr(report, "contradictions", []))
 
 
 def problem(one: Judgement) -> str:
     if not one.differences:
         return one.reason.splitlines()[0] if one.reason else ""
     first = one.differences[0]
-    return f"step {first.step}: expected {canonical(first.expected)}, observed {canonical(first.observed)}".replace(
-        "[", "\\["
-    )
+    return f"step {first.step}: expected {canonical(first.expected)}, observed {canonical(first.observed)}"
 
 
-def print_reasons(console: Console, report: Report) -> None:
-    """Why vectors were not run, and which deviations were seen, with numbers."""
+def not_run_reasons(report: Report) -> dict[str, int]:
+    """Why vectors were not run, and how many for each reason, most first."""
     reasons: dict[str, int] = {}
     for one in report.judgements:
         if one.verdict == NOT_RUN:
             reasons[one.reason] = reasons.get(one.reason, 0) + 1
-    if reasons:
-        parts = [f"{count} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
-        more = f"; and {len(parts) - 4} other reasons" if len(parts) > 4 else ""
-        console.print(f"[dim]{report.target}: not run: {'; '.join(parts[:4])}{more}[/dim]", highlight=False)
+    return dict(sorted(reasons.items(), key=lambda item: -item[1]))
+
+
+def print_reasons(console: Console, report: Report) -> None:
+    """Why most of the vectors that were not run were not."""
+    parts = [f"{count} {reason}" for reason, count in not_run_reasons(report).items()]
+    if parts:
+        more = f"; and {len(parts) - 4} other reasons (--json has all)" if len(parts) > 4 else ""
+        say(console, f"{report.target}:", "", f"not run: {'; '.join(parts[:4])}{more}", whole="dim")
 
 
 def print_deviations(console: Console, reports: Sequence[Report]) -> None:

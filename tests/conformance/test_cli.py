@@ -202,8 +202,9 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def test_ctrl_c_keeps_results_and_ends_what_was_started(tmp_path: Path) -> None:
-    """An adapter that hangs at its third vector, and a user who has enough of it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_keeps_results_and_ends_what_was_started(tmp_path: Path, number: signal.Signals) -> None:
+    """An adapter that hangs at its third vector, and a user (or a system) that has enough of it."""
     command = [sys.executable, "-m", "conformance.cli", "check", bad("hang"), "--out", str(tmp_path)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -215,7 +216,7 @@ def test_ctrl_c_keeps_results_and_ends_what_was_started(tmp_path: Path) -> None:
         adapters = children_of(process.pid)
         assert adapters
         began = time.monotonic()
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         output, _ = process.communicate(timeout=60)
     finally:
         if process.poll() is None:
@@ -223,6 +224,24 @@ def test_ctrl_c_keeps_results_and_ends_what_was_started(tmp_path: Path) -> None:
     assert process.returncode == 2 and time.monotonic() - began < 15
     assert "interrupted; 2 of" in output and "Traceback" not in output
     assert len(load_results("example", tmp_path)) == 2
+    for pid in adapters:
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_selftest_that_is_told_to_end_ends_the_adapter() -> None:
+    command = [sys.executable, "-m", "conformance.cli", "selftest", f"{sys.executable} {BAD} hang 0"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        assert "starts, and says who it is" in process.stdout.readline()
+        adapters = children_of(process.pid)
+        assert adapters
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert process.returncode == 2 and "interrupted" in output and "Traceback" not in output
     for pid in adapters:
         assert not Path(f"/proc/{pid}").exists()
 
