@@ -12,8 +12,9 @@
 
 Differences are compared exactly: one step more, one less or another result is another failure, that nobody explained.
 `"crashed": true` in the place of `differences` stands for a crash. A listed vector that passes, is skipped by the
-target or fails otherwise makes the list stale, and a stale list fails the run. `possible` may be left out; a target
-that is named only there may also pass: it is a kernel or a processor that nobody has seen yet.
+target or fails otherwise makes the list stale, and a stale list fails the run. One of `targets` and
+`possible` may be empty; a target that is named only in the latter may also pass: it is a kernel or a processor that
+nobody has seen yet.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def deviation_from(document: Any, where: str) -> Deviation:
         raise FormatError(f"{where}.cases", f"{twice[0]} is listed twice")
     return Deviation(
         id=decode_text(f"{where}.id", document["id"]),
-        targets=texts(document["targets"], f"{where}.targets"),
+        targets=texts(document["targets"], f"{where}.targets", may_be_empty=bool(document["possible"])),
         possible=texts(document["possible"], f"{where}.possible", may_be_empty=True),
         rule=document["rule"],
         cases=cases,

@@ -36,6 +36,10 @@ class Pages:
             kept = tuple((first, last) for first, last in pieces if first <= last)
         return pages_in(kept)
 
+    def below(self, end: int) -> Pages:
+        """The pages of the set that are smaller than `end`."""
+        return Pages(tuple((first, min(last, end - 1)) for first, last in self.ranges if first < end))
+
     def moved_up(self, distance: int) -> Pages:
         """The set with every page number larger by `distance`."""
         return Pages(tuple((first + distance, last + distance) for first, last in self.ranges))

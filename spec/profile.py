@@ -40,7 +40,8 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "user_slots",
         "How many slot numbers an address space offers to userspace: 0 .. user_slots - 1.",
-        "KVM_CAP_NR_MEMSLOTS; include/linux/kvm_host.h KVM_USER_MEM_SLOTS (509 in 5.10, 32764 from 5.12)",
+        "KVM_CAP_NR_MEMSLOTS; include/linux/kvm_host.h KVM_USER_MEM_SLOTS (32764 from 5.12); "
+        "509 in 5.10, arch/x86/include/asm/kvm_host.h",
         (32764, 509),
     ),
     Switch(
@@ -58,7 +59,7 @@ SWITCHES: tuple[Switch, ...] = (
     Switch(
         "max_gfn",
         "The last page that a slot may contain; None where a slot is not checked against the physical address width.",
-        "arch/x86/kvm/x86.c kvm_arch_prepare_memory_region, kvm_mmu_max_gfn (absent in 5.10)",
+        "arch/x86/kvm/x86.c kvm_arch_prepare_memory_region, arch/x86/kvm/mmu.h kvm_mmu_max_gfn (absent in 5.10)",
         (2**28 - 1, None, 2**40 - 1),
     ),
     Switch(

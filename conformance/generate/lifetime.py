@@ -205,6 +205,15 @@ def clearing(p: Profile) -> Iterator[Draft]:
                 [MANUAL_ALL, slot, clear, GET],
                 "exactly the pages whose bits are set are clean",
             )
+    for count, first, last in ((0, 0, 63), (64, 60, 70), (64, 64, 127)):
+        beyond = ClearDirtyLog(slot=1, num_pages=count, cleared=pages_in(((first, last),)))
+        yield story(
+            p,
+            "KVM.CLEAR",
+            f"clears {count} pages, bits {first} to {last} set",
+            [MANUAL_ALL, slot, beyond, GET],
+            "bits past the last whole word are not read",
+        )
     none = replace(GET, buffer_ok=True)
     empty = ClearDirtyLog(slot=1, num_pages=0, buffer_ok=False)
     yield story(

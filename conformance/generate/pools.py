@@ -43,7 +43,7 @@ def host_addresses(p: Profile) -> list[int]:
 
 
 def file_offsets(p: Profile) -> list[int]:
-    return in_u64([*COMMON, 2 * P, 15 * P, 16 * P, 17 * P, U64 - 2 * P])
+    return in_u64([*COMMON, 2 * P, 15 * P, 16 * P, 17 * P, 2**63 - P, U64 - 2 * P])
 
 
 def slot_words(p: Profile) -> list[int]:

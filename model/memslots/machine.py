@@ -398,7 +398,8 @@ class Machine(ABC):
             return Rejected(COUNT_ALIGNED)
         if has_nowhere_to_read(self.profile, EMPTY_VM, request):
             return Rejected(dirty_log.BUFFER)
-        cleared = request.cleared.moved_up(request.first_page)
+        words = (request.num_pages + PAGES_PER_WORD - 1) // PAGES_PER_WORD
+        cleared = request.cleared.below(words * PAGES_PER_WORD).moved_up(request.first_page)
         self.memory.bitmaps[copy.bitmap] = self.memory.bitmaps[copy.bitmap].without(cleared)
         return Done()
 

@@ -33,6 +33,10 @@ class SymPages:
         """The set without the pages of another."""
         return SymPages(lambda asked: z3.And(self.holds(asked), z3.Not(holds_page(cleared, asked))))
 
+    def below(self, end: Any) -> SymPages:
+        """The pages of the set that are smaller than `end`."""
+        return SymPages(lambda asked: z3.And(self.holds(asked), asked < term_of(end)))
+
     def moved_up(self, distance: Any) -> SymPages:
         """The set with every page number larger by `distance`."""
         return SymPages(lambda asked: self.holds(asked - term_of(distance)))

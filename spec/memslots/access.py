@@ -1,6 +1,9 @@
 """Accesses to guest memory: by the kernel on the guest's behalf, and by a virtual CPU that runs guest code.
 
-Both use address space 0. Both write through `written_to`, so both mark the page in the slot's log.
+Both use address space 0 (the other one is for system management mode). Both write through `written_to`, so both mark
+the page in the slot's log. The host memory behind a slot is taken to be there: an access to host addresses that nothing
+is mapped at fails in ways that are not specified here. The kernel's reads fall into the same pieces as its writes, each
+where `spec.memslots.lookup` finds it.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ class Call:
 
 OWNER = Rule(
     id="KVM.CALL.OWNER",
-    sentence="Only the process that made the VM may change it.",
+    sentence="Only the process that made the VM may use it, and only while the VM is alive.",
     errno="EIO",
-    source="virt/kvm/kvm_main.c kvm_vm_ioctl",
+    source="virt/kvm/kvm_main.c kvm_vm_ioctl (kvm->mm, vm_dead; 5.10: vm_bugged)",
 )
 POINTER = Rule(
     id="KVM.CALL.POINTER",

@@ -22,7 +22,7 @@ from spec.pages import NO_PAGES, Pages
 from spec.profile import Profile
 from spec.rule import Check, Rule
 from spec.sets import added, removed
-from spec.units import PAGES_PER_WORD
+from spec.units import PAGES_PER_WORD, rounded_up
 
 # REQUEST ---------------------------------------------------------------------------------------------------------
 
@@ -31,8 +31,8 @@ from spec.units import PAGES_PER_WORD
 class ClearDirtyLog(LogCall):
     """Clear pages among first_page .. first_page + num_pages - 1 of the slot.
 
-    `cleared` are the bits set in the caller's bitmap; bit 0 of it stands for `first_page`. The bitmap is whole 64-bit
-    words, so it can have bits up to the next multiple of 64 after `num_pages`.
+    `cleared` are the bits set in the caller's bitmap; bit 0 of it stands for `first_page`. The bitmap is read in whole
+    64-bit words, so bits up to the next multiple of 64 after `num_pages` count; any past them are not read.
     """
 
     first_page: int = 0
@@ -111,11 +111,17 @@ CHECKS = (
 # EFFECT ----------------------------------------------------------------------------------------------------------
 
 
+def bits_read(request: ClearDirtyLog) -> Pages:
+    """Those of the caller's bits that are in the words that are read."""
+    end = rounded_up(request.num_pages, PAGES_PER_WORD)
+    return request.cleared.below(end)
+
+
 def effect(profile: Profile, vm: Vm, request: ClearDirtyLog) -> tuple[Vm, Done]:
-    """The pages whose bits were set are clean, all others stay as they are."""
+    """The pages whose bits were read as set are clean, all others stay as they are."""
     slot = slot_named(vm, request.slot)
     assert slot is not None and slot.dirty is not None
-    dirty = slot.dirty.without(request.cleared.moved_up(request.first_page))
+    dirty = slot.dirty.without(bits_read(request).moved_up(request.first_page))
     slots = added(removed(vm.slots, slot), replace(slot, dirty=dirty))
     return replace(vm, slots=slots), Done()
 

@@ -54,7 +54,8 @@ def files_do_not_exist(profile: Profile, vm: Vm, request: CreateGuestMemfd) -> b
 
 
 def has_unknown_flags(profile: Profile, vm: Vm, request: CreateGuestMemfd) -> bool:
-    # Later kernels know some low flags that change only how userspace may map the file; none is asked for here.
+    # From 6.18 on the two lowest flags are known (mappable, initially shared). They also change where the guest's
+    # memory comes from, which is not specified here: vectors do not set them.
     return request.flags != 0
 
 

@@ -44,7 +44,8 @@ BUFFER = Rule(
     id="KVM.DIRTY.BUFFER",
     sentence="The bitmap must be memory of the caller; a call that finds it is not leaves the log as it was.",
     errno="EFAULT",
-    source="Documentation/virt/kvm/api.rst; virt/kvm/kvm_main.c kvm_get_dirty_log_protect, kvm_clear_dirty_log_protect",
+    source="virt/kvm/kvm_main.c kvm_get_dirty_log_protect, kvm_clear_dirty_log_protect; that nothing is lost is this "
+    "specification's demand, which kernels meet for CLEAR and under manual protection",
 )
 
 

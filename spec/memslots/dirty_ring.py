@@ -43,7 +43,7 @@ POWER_OF_TWO = Rule(
 )
 SMALLEST = Rule(
     id="KVM.RING.SMALLEST",
-    sentence="The ring must have room for a page of entries and for those that are reserved.",
+    sentence="The ring must be at least a page long, and long enough for the entries that are reserved.",
     errno="EINVAL",
     source="virt/kvm/kvm_main.c kvm_vm_ioctl_enable_dirty_log_ring",
 )

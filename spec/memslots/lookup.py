@@ -36,7 +36,7 @@ class FindSlot:
 
 @dataclass(frozen=True)
 class HvaRange:
-    """Which guest bytes, of all address spaces, live at host bytes first..last?"""
+    """Which guest bytes, of all address spaces, live at host bytes first..last (first <= last)?"""
 
     first: int = 0
     last: int = 0
@@ -59,7 +59,7 @@ WRITABLE = Rule(
     id="KVM.ACCESS.WRITABLE",
     sentence="A read-only slot cannot be written.",
     errno="EACCES",
-    source="virt/kvm/kvm_main.c __gfn_to_hva_many (KVM_HVA_ERR_RO_BAD)",
+    source="virt/kvm/kvm_main.c __gfn_to_hva_many (KVM_HVA_ERR_RO_BAD; EACCES is this specification's name for it)",
 )
 NAMED = Rule(
     id="KVM.LOOKUP.NAMED",

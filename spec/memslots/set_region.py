@@ -88,7 +88,7 @@ REGION2 = Rule(
 FIRST_FORM_FLAGS = Rule(
     id="KVM.SLOT.FIRST_FORM_FLAGS",
     sentence="The first form of the call knows two flags, LOG_DIRTY_PAGES and READONLY; "
-    "others are refused before all else.",
+    "others are refused before anything else in the request is looked at.",
     errno="EINVAL",
     source="virt/kvm/kvm_main.c kvm_vm_ioctl (KVM_SET_USER_MEMORY_REGION_V1_FLAGS, from 6.8)",
 )
@@ -114,24 +114,24 @@ SIZE_ALIGNED = Rule(
     id="KVM.SLOT.SIZE_ALIGNED",
     sentence="The size must be a multiple of the page size.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
 )
 GPA_ALIGNED = Rule(
     id="KVM.SLOT.GPA_ALIGNED",
     sentence="The guest address must be a multiple of the page size, even when the slot is deleted.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
 )
 HVA_ALIGNED = Rule(
     id="KVM.SLOT.HVA_ALIGNED",
     sentence="The host address must be a multiple of the page size, even when the slot is deleted.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
 )
 HVA_LIMIT = Rule(
     id="KVM.SLOT.HVA_LIMIT",
     sentence="The host range must end at or below the user address limit, even when the slot is deleted; "
-    "it need not be mapped.",
+    "it need not be mapped. (An address with a tag is past the limit.)",
     errno="EINVAL",
     source="virt/kvm/kvm_main.c __kvm_set_memory_region (access_ok)",
 )
@@ -139,19 +139,19 @@ MEMFD_OFFSET = Rule(
     id="KVM.SLOT.MEMFD_OFFSET",
     sentence="The offset into a guest memory file must be a multiple of the page size, and offset + size below 2^64.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c kvm_set_memory_region (from 6.8)",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (from 6.8; 7.2: kvm_set_memory_region)",
 )
 SPACE = Rule(
     id="KVM.SLOT.SPACE",
     sentence="The address space must be one that the VM has.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
 )
 GPA_WRAP = Rule(
     id="KVM.SLOT.GPA_WRAP",
     sentence="Guest address + size must be below 2^64: the very last guest page can never be mapped.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
 )
 PAGES = Rule(
     id="KVM.SLOT.PAGES",
@@ -163,7 +163,14 @@ DELETE_EXISTS = Rule(
     id="KVM.SLOT.DELETE_EXISTS",
     sentence="Only a slot that exists can be deleted.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
+)
+TOTAL_KEPT = Rule(
+    id="KVM.SLOT.TOTAL_KEPT",
+    sentence="A deleted slot's pages must be among the pages of all slots.",
+    errno="EIO",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (nr_memslot_pages, from 5.17)",
+    no_vector="It guards the kernel against itself: the sum is that of the slots, as long as the kernel can add.",
 )
 TOTAL_PAGES = Rule(
     id="KVM.SLOT.TOTAL_PAGES",
@@ -176,32 +183,32 @@ MEMFD_FIXED = Rule(
     id="KVM.SLOT.MEMFD_FIXED",
     sentence="A slot cannot be put onto a guest memory file, nor taken off it, nor changed on it, once it exists.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c kvm_set_memory_region (from 6.8)",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (from 6.8; 7.2: kvm_set_memory_region)",
 )
 HVA_FIXED = Rule(
     id="KVM.SLOT.HVA_FIXED",
     sentence="The host address of an existing slot cannot change.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
 )
 SIZE_FIXED = Rule(
     id="KVM.SLOT.SIZE_FIXED",
     sentence="The size of an existing slot cannot change.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
 )
 READONLY_FIXED = Rule(
     id="KVM.SLOT.READONLY_FIXED",
     sentence="Whether an existing slot is read-only cannot change.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (7.2: kvm_set_memory_region)",
 )
 OVERLAP = Rule(
     id="KVM.SLOT.OVERLAP",
     sentence="A new or moved slot must not share a guest page with another slot of its address space; "
     "a moved slot may overlap where it was.",
     errno="EEXIST",
-    source="virt/kvm/kvm_main.c kvm_check_memslot_overlap",
+    source="virt/kvm/kvm_main.c kvm_check_memslot_overlap (5.10: the loop in __kvm_set_memory_region)",
 )
 MEMFD_OPEN = Rule(
     id="KVM.SLOT.MEMFD_OPEN",
@@ -233,18 +240,34 @@ MEMFD_BOUND_EINVAL = Rule(
     errno="EINVAL",
     source="virt/kvm/guest_memfd.c kvm_gmem_bind (6.12)",
 )
+MOVE_TRACKED = Rule(
+    id="KVM.SLOT.MOVE_TRACKED",
+    sentence="No slot can be moved while a device driver follows the guest's page writes.",
+    errno="EINVAL",
+    source="arch/x86/kvm/x86.c kvm_arch_prepare_memory_region (kvm_page_track_has_external_user, from 6.6)",
+    no_vector="It takes an Intel graphics device that is shared with the guest (KVMGT).",
+)
 GFN_LIMIT = Rule(
     id="KVM.SLOT.GFN_LIMIT",
     sentence="A new or moved slot must end within the guest's physical address width.",
     errno="EINVAL",
     source="arch/x86/kvm/x86.c kvm_arch_prepare_memory_region (absent in 5.10)",
 )
+GFN_ALIAS = Rule(
+    id="KVM.SLOT.GFN_ALIAS",
+    sentence="In a VM whose guest addresses carry a shared bit, no slot may reach into the addresses that have it.",
+    errno="EINVAL",
+    source="arch/x86/kvm/x86.c kvm_arch_prepare_memory_region (kvm_is_gfn_alias, 7.2)",
+    no_vector="Only confidential VMs (TDX) have such a bit.",
+)
 NO_MEMORY = Rule(
     id="KVM.SLOT.NO_MEMORY",
     sentence="A change for which the kernel finds no memory fails and leaves everything as it was.",
     errno="ENOMEM",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region, kvm_set_memslot",
-    no_vector="No request provokes it; the models and the C library have every allocation fail in turn.",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region, kvm_set_memslot; "
+    "arch/x86/kvm/x86.c kvm_alloc_memslot_metadata",
+    no_vector="Whether a request provokes it depends on the machine's memory; the models and the C library have every "
+    "allocation fail in turn.",
 )
 
 
@@ -311,6 +334,20 @@ def deletes_nothing(profile: Profile, vm: Vm, request: SetRegion) -> bool:
 
 def total_is_never_reached(profile: Profile, vm: Vm, request: SetRegion) -> bool:
     # Following the sum would make every check look at all slots, for an answer that is always the same.
+    return False
+
+
+def total_is_always_kept(profile: Profile, vm: Vm, request: SetRegion) -> bool:
+    return False
+
+
+def page_writes_are_followed(profile: Profile, vm: Vm, request: SetRegion) -> bool:
+    # VMs with such a device are not specified here.
+    return False
+
+
+def gfn_carries_the_shared_bit(profile: Profile, vm: Vm, request: SetRegion) -> bool:
+    # Confidential VMs are not specified here.
     return False
 
 
@@ -417,6 +454,7 @@ CHECKS = (
     Check(GPA_WRAP, gpa_wraps),
     Check(PAGES, has_too_many_pages),
     Check(DELETE_EXISTS, deletes_nothing),
+    Check(TOTAL_KEPT, total_is_always_kept),
     Check(TOTAL_PAGES, total_is_never_reached),
     Check(MEMFD_FIXED, changes_a_memfd_slot),
     Check(HVA_FIXED, changes_the_hva),
@@ -428,7 +466,9 @@ CHECKS = (
     Check(MEMFD_RANGE, memfd_is_too_short),
     Check(MEMFD_BOUND, memfd_is_taken_says_eexist),
     Check(MEMFD_BOUND_EINVAL, memfd_is_taken_says_einval),
+    Check(MOVE_TRACKED, page_writes_are_followed),
     Check(GFN_LIMIT, passes_the_last_gfn),
+    Check(GFN_ALIAS, gfn_carries_the_shared_bit),
     Check(NO_MEMORY, memory_is_always_found),
 )
 

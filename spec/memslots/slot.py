@@ -41,9 +41,9 @@ def id_of(slot_word: int) -> int:
 class Slot:
     """Guest pages base_gfn .. base_gfn + npages - 1 live at host bytes hva, hva + 1, …
 
-    `dirty` holds the pages (relative to the slot) that were written since they were last reported; it is None
-    when no log is kept. A slot bound to a guest memory file names it in `memfd`, from page `memfd_page` of it on;
-    otherwise `memfd` is NO_FILE.
+    `dirty` holds the pages (relative to the slot) that are marked in its log: by a write, or because the log began
+    with every page set, and not taken out since. It is None when no log is kept. A slot bound to a guest memory file
+    names it in `memfd`, from page `memfd_page` of it on; otherwise `memfd` is NO_FILE.
     """
 
     space: int
@@ -95,7 +95,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class GuestMemfd:
-    """A guest memory file of this VM: its number and its size in pages."""
+    """A guest memory file of this VM: its number and its size in pages.
+
+    Files stay open: what closing one does to the slots on it is not specified here.
+    """
 
     file: int
     npages: int

@@ -73,6 +73,14 @@ def test_the_last_chunk_need_not_be_whole() -> None:
     assert run(ALL_SET, LOGGED, clear(128, 0)) == Done()
 
 
+def test_bits_past_the_last_word_are_not_read() -> None:
+    def clear(count: int, first: int, last: int) -> ClearDirtyLog:
+        return ClearDirtyLog(slot=1, num_pages=count, cleared=Pages(((first, last),)))
+
+    assert log_after(ALL_SET, LOGGED, clear(0, 0, 63)) == ((0, 129),)
+    assert log_after(ALL_SET, LOGGED, clear(64, 60, 70)) == ((0, 59), (64, 129))
+
+
 @pytest.mark.parametrize(
     ("request_", "errno"),
     [

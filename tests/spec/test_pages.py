@@ -27,6 +27,7 @@ def test_pages_are_a_set(ranges: tuple[tuple[int, int], ...], gone: tuple[tuple[
     assert members(pages.with_page(page)) == members(pages) | {page}
     assert members(pages.without(cleared)) == members(pages) - members(cleared)
     assert members(pages.moved_up(7)) == {p + 7 for p in members(pages)}
+    assert members(pages.below(page)) == {p for p in members(pages) if p < page}
     assert pages.contains(page) == (page in members(pages))
-    for result in (pages, pages.with_page(page), pages.without(cleared)):
+    for result in (pages, pages.with_page(page), pages.without(cleared), pages.below(page)):
         assert is_canonical(result)

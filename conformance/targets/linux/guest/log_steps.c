@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define MANY_PAGES (1ull << 20) /* as many bits as are put past the last word of a bitmap */
 #define PAGE 4096ull
 #define SLACK 4096 /* bytes after a bitmap in which a kernel that writes too much is seen */
 #define SMALL_BITMAP 65536
@@ -127,8 +128,13 @@ void get_dirty_log(struct vm *vm, const struct flat_step *step)
 void clear_dirty_log(struct vm *vm, const struct flat_step *step)
 {
 	uint64_t length = (step->v[1] + 63) / 64 * 8;
-	uint8_t *buffer = bitmap_buffer(length);
 	const uint64_t *ranges = (const uint64_t *)(step + 1);
+
+	/* Bits that the kernel has no reason to read are there too, in case it reads them. */
+	for (uint32_t i = 0; i < step->ranges; i++)
+		if (length <= ranges[2 * i + 1] / 8 && ranges[2 * i + 1] < MANY_PAGES)
+			length = ranges[2 * i + 1] / 8 + 1;
+	uint8_t *buffer = bitmap_buffer(length);
 	struct kvm_clear_dirty_log log = {
 		.slot = step->slot,
 		.first_page = step->v[0],
