@@ -55,6 +55,7 @@ class Report:
     environments: list[Environment] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)  # probed values that are not what is announced
     failure: str = ""  # the harness failed, and why
     unavailable: str = ""  # the target cannot be had here, and why
     finished: bool = False
@@ -76,7 +77,7 @@ class Report:
         """0 conforms, 1 does not, 2 the harness failed, 3 the list of deviations is stale."""
         if self.failure or self.unavailable or not self.finished:
             return 2
-        if any(judgement.verdict == UNEXPLAINED for judgement in self.judgements):
+        if self.contradictions or any(judgement.verdict == UNEXPLAINED for judgement in self.judgements):
             return 1
         return 3 if self.stale else 0
 
@@ -134,12 +135,15 @@ def judgement_json(judgement: Judgement) -> dict[str, Any]:
 
 
 def environment_json(environment: Environment) -> dict[str, Any]:
-    return {
+    line: dict[str, Any] = {
         "target": environment.name,
         "version": environment.version,
         "profile": profile_json(environment.profile),
         "environment": environment.facts,
     }
+    if environment.contradictions:
+        line["contradictions"] = list(environment.contradictions)
+    return line
 
 
 def run_plan(
@@ -219,6 +223,7 @@ def run_instance(
         environment = target.start()
         check_name(plan.says or plan.name, environment)
         report.environments.append(environment)
+        report.contradictions += [said for said in environment.contradictions if said not in report.contradictions]
         journal.add(environment_json(environment))
         mine = [vector for vector in vectors if not why_not(vector, environment.profile)]
         others = [vector for vector in vectors if why_not(vector, environment.profile)]

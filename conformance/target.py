@@ -77,13 +77,18 @@ Answer = Results | Skipped | Errored | Crashed
 
 @dataclass(frozen=True)
 class Environment:
-    """What a target says of itself when it starts: its profile as probed, and facts worth printing."""
+    """What a target says of itself when it starts: its profile as probed, and facts worth printing.
+
+    `contradictions`: a sentence for each probed value that is not what the target or its processor announces. Its
+    vectors are judged by the probed value, so such a value is a finding of its own.
+    """
 
     name: str
     version: str
     profile: Profile
     operations: tuple[str, ...]
     facts: dict[str, str] = field(default_factory=dict)
+    contradictions: tuple[str, ...] = ()
 
 
 class Target(Protocol):

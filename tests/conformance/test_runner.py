@@ -211,6 +211,21 @@ def test_a_difference_fails_the_run(tmp_path: Path, vectors: list[Vector]) -> No
     assert len(entry["results"]) == len(vectors[3].steps)
 
 
+def test_a_limit_that_is_not_what_is_announced_fails_the_run(tmp_path: Path, vectors: list[Vector]) -> None:
+    """Its vectors all pass, because they are judged by that limit."""
+
+    class OffByOne(SpecTarget):
+        def start(self) -> Environment:
+            return dataclasses.replace(super().start(), contradictions=("it announces 32764 slots",))
+
+    profile = Profile(user_slots=32765)
+    report = run_plan(Plan("spec", (partial(OffByOne, profile), partial(OffByOne, profile))), vectors, out=tmp_path)
+    assert report.counts()["unexplained"] == 0 and report.finished
+    assert report.exit_code() == 1 and report.contradictions == ["it announces 32764 slots"]
+    first = json.loads((tmp_path / "results" / "spec.jsonl").read_text().splitlines()[0])
+    assert first["contradictions"] == report.contradictions
+
+
 @pytest.mark.parametrize(
     ("answer", "verdict", "reason"),
     [

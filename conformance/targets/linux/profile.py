@@ -1,10 +1,18 @@
-"""What the guest program found out about a kernel, as the spec's profile."""
+"""What the guest program found out about a kernel, as the spec's profile; and whether the kernel may be like that.
+
+Vectors are judged by the probed limits. A kernel whose limit is wrong would so be measured with its own measure: each
+probed value is therefore compared with what the kernel or the processor announces.
+"""
 
 from __future__ import annotations
 
 from conformance.target import Environment, TargetFailed
+from conformance.verdict import published
 from spec.profile import Profile
 from spec.step import OPERATIONS
+from spec.units import PAGE_SIZE
+
+SHADOW_PAGING_BITS = 52  # the width of guest addresses where the processor does not translate them
 
 
 def environment_from(name: str, hello: bytes, extra_facts: dict[str, str]) -> Environment:
@@ -29,7 +37,8 @@ def environment_from(name: str, hello: bytes, extra_facts: dict[str, str]) -> En
         raise TargetFailed(f"{name}: the probe's answer makes no sense ({wrong})") from None
     facts = {key.removeprefix("fact."): value for key, value in said.items() if key.startswith("fact.")}
     facts |= extra_facts | cross_checked(profile, facts)
-    return Environment(name, said.get("version", "?"), profile, tuple(op.name for op in OPERATIONS), facts)
+    operations = tuple(op.name for op in OPERATIONS)
+    return Environment(name, said.get("version", "?"), profile, operations, facts, contradictions(profile, facts))
 
 
 def cross_checked(profile: Profile, facts: dict[str, str]) -> dict[str, str]:
@@ -44,3 +53,43 @@ def cross_checked(profile: Profile, facts: dict[str, str]) -> dict[str, str]:
         same = profile.user_limit == 2 ** (int(linear) - 1) - 4096
         checked["user_limit_is_linear_width"] = f"{'yes' if same else 'no'} ({linear} bits)"
     return checked
+
+
+def contradictions(profile: Profile, facts: dict[str, str]) -> tuple[str, ...]:
+    """A sentence for each probed value that nothing announces.
+
+    `facts` are those of the guest program: KVM_CHECK_EXTENSION for slots and address spaces, CPUID for widths.
+    """
+    found = []
+    slots = facts.get("kvm_cap_nr_memslots", "nothing")
+    if str(profile.user_slots) != slots:
+        found.append(f"user_slots is {profile.user_slots} as probed, but KVM_CAP_NR_MEMSLOTS says {slots}")
+    spaces = facts.get("kvm_cap_multi_address_space", "nothing")
+    if str(profile.address_spaces) != {"0": "1"}.get(spaces, spaces):  # 0: there is no such thing as more than one
+        found.append(
+            f"address_spaces is {profile.address_spaces} as probed, but KVM_CAP_MULTI_ADDRESS_SPACE says {spaces}"
+        )
+    limits = [2**47 - PAGE_SIZE]
+    if facts.get("cpuid_la57") == "1":  # the processor can; whether it is used was decided at boot
+        limits.append(2**56 - PAGE_SIZE)
+    if profile.user_limit not in limits:
+        found.append(
+            f"user_limit is {profile.user_limit:#x} as probed, but user addresses of this processor end at "
+            f"{' or '.join(f'{limit:#x}' for limit in limits)}"
+        )
+    physical = facts.get("cpuid_physical_bits", "")
+    widths = [int(physical)] if physical.isdigit() else []
+    widths += [SHADOW_PAGING_BITS] if SHADOW_PAGING_BITS not in widths else []
+    if profile.max_gfn is not None and profile.max_gfn not in [2 ** (bits - 12) - 1 for bits in widths]:
+        found.append(
+            f"max_gfn is {profile.max_gfn:#x} as probed, but guest addresses have "
+            f"{' or '.join(str(bits) for bits in widths)} bits (CPUID, or shadow paging), or no limit"
+        )
+    # Nothing announces these: the published values are those that the kernel's source has.
+    for name, value in (
+        ("memfd_rebind_errno", profile.memfd_rebind_errno),
+        ("smallest_dirty_ring", profile.smallest_dirty_ring),
+    ):
+        if not published(name, value):
+            found.append(f"{name} is {value} as probed, which no known kernel has")
+    return tuple(found)
