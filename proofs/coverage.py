@@ -7,11 +7,7 @@ from proofs.theorem import Theorem
 from spec.step import all_rules
 
 # A rule that no theorem speaks about needs a reason here, by its id.
-WITHOUT_THEOREM: dict[str, str] = {
-    "KVM.SLOT.TOTAL_KEPT": "It guards the kernel's own sum, which the specification does not keep.",
-    "KVM.SLOT.MOVE_TRACKED": "VMs with a device that follows page writes are not specified.",
-    "KVM.SLOT.GFN_ALIAS": "Confidential VMs are not specified.",
-}
+WITHOUT_THEOREM: dict[str, str] = {}
 
 NOT_PROVED: tuple[str, ...] = (
     "That the trees of the model (red-black, interval) find what a search through all slots finds. The protocol is "

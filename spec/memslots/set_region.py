@@ -131,9 +131,9 @@ HVA_ALIGNED = Rule(
 HVA_LIMIT = Rule(
     id="KVM.SLOT.HVA_LIMIT",
     sentence="The host range must end at or below the user address limit, even when the slot is deleted; "
-    "it need not be mapped. (An address with a tag is past the limit.)",
+    "it need not be mapped, and an address with a tag is past the limit.",
     errno="EINVAL",
-    source="virt/kvm/kvm_main.c __kvm_set_memory_region (access_ok)",
+    source="virt/kvm/kvm_main.c __kvm_set_memory_region (untagged_addr, access_ok)",
 )
 MEMFD_OFFSET = Rule(
     id="KVM.SLOT.MEMFD_OFFSET",
