@@ -31,7 +31,8 @@ from conformance.registry import KERNELS, TARGETS, VERSION, Choice, UnknownTarge
 from conformance.report import print_reports, reports_json
 from conformance.runner import OUT, Plan, Report, load_results, run_plan
 from conformance.target import Target
-from conformance.vector import Vector
+from conformance.vector import NoSuchVectors, Vector
+from conformance.vector import chosen as vectors_chosen
 
 HARNESS_FAILED = 2
 
@@ -331,9 +332,10 @@ def check(
       gpaspec check "mylib=./my-adapter --fast"
     """
     vectors = vectors_or_fail(directory)
-    chosen = [v for v in vectors if (not families or v.family in families) and (not ids or v.id in ids)]
-    if not chosen:
-        raise Failure("no vector is left to run; families are " + ", ".join(sorted({v.family for v in vectors})))
+    try:
+        chosen = vectors_chosen(vectors, families, ids)
+    except NoSuchVectors as error:
+        raise Failure(str(error)) from error
     plans = plans_or_fail(targets, kernels, modules)
     reports = run_plans(plans, chosen, out, complete=len(chosen) == len(vectors), quiet=as_json)
     part = "" if len(chosen) == len(vectors) else f"judged by {len(chosen)} of {len(vectors)} vectors"
@@ -415,9 +417,10 @@ def proofs_module() -> Any:
 def prove_all(pattern: str | None, quiet: bool) -> Any:
     """Judge theorems with progress on a terminal."""
     proofs = proofs_module()
-    total = len(proofs.selected(pattern))
+    contracts = importlib.import_module("proofs.crosshair").contracts_of
+    total = len(proofs.selected(pattern)) + sum(len(contracts(name)) for name in proofs.selected_contracts(pattern))
     with progress_bar(quiet) as progress:
-        task = progress.add_task("theorems", total=total)
+        task = progress.add_task("theorems and contracts", total=total)
         return proofs.prove(pattern, on_progress=lambda verdict: progress.advance(task))
 
 
@@ -425,7 +428,7 @@ if proofs_are_there():
 
     @main.command()
     @click.argument("theorem", required=False)
-    @click.option("--explain", "in_full", is_flag=True, help="Show one theorem in full, with its cases.")
+    @click.option("--explain", "in_full", is_flag=True, help="Show one theorem in full; without a name, list them.")
     @click.option(
         "--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where prove.json goes."
     )
@@ -437,26 +440,49 @@ if proofs_are_there():
         proved.
         """
         proofs = proofs_module()
+        found = proofs.selected(theorem)
+        if not found and not proofs.selected_contracts(theorem):
+            raise Failure(f"no theorem has {theorem!r} in its id or its sentence: `gpaspec prove --explain` lists them")
         if in_full:
-            try:
-                click.echo(proofs.explain(theorem or ""))
-            except KeyError as error:
-                raise Failure(f"there is no theorem {theorem!r}") from error
+            explain_theorem(theorem, [one for one in found if one.id == theorem] or found, as_json)
             return
-        if not proofs.selected(theorem):
-            raise Failure(f"no theorem has {theorem!r} in its id or its sentence")
         report = prove_all(theorem, quiet=as_json)
         document = proofs.as_json(report)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "prove.json").write_text(json.dumps(document, indent=1) + "\n")
-        except OSError as error:
-            raise Failure(f"{out / 'prove.json'}: {error.strerror}") from error
+        # What is true of a part is not what was found out of all.
+        keep_document(out / ("prove.json" if theorem is None else "prove-part.json"), document)
         if as_json:
             click.echo(json.dumps(document, indent=1))
         else:
             console.print(proofs.matrix_table(report))
         sys.exit(0 if document["passed"] else 1)
+
+
+def explain_theorem(asked: str | None, found: Sequence[Any], as_json: bool) -> None:
+    """Show a theorem in full; without one, or with several, say which there are. Exit status 1 if it is not proved."""
+    if len(found) != 1:
+        for one in found:
+            click.echo(f"{one.id:40}  {one.sentence}")
+        which = "no theorem was named" if asked is None else f"{len(found)} theorems have {asked!r} in id or sentence"
+        raise Failure(f"{which}: `gpaspec prove --explain ID` shows one in full")
+    proofs = proofs_module()
+    verdict = proofs.judge(found[0])
+    if as_json:
+        click.echo(json.dumps(proofs.as_json(proofs.Report((verdict,), (), verdict.seconds)), indent=1))
+    else:
+        click.echo(proofs.explanation(verdict))
+    if verdict.status != proofs.PROVED:
+        sys.exit(1)
+
+
+def keep_document(path: Path, document: Any) -> None:
+    """Write JSON; a file that is there stays as it is until the new one is whole."""
+    new = path.with_suffix(".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps(document, indent=1) + "\n")
+        new.replace(path)
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from error
 
 
 # explain ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from conformance.target import Environment
 from conformance.verdict import DEVIATING, NOT_RUN, UNEXPLAINED, Judgement
 from spec.profile import Profile
 
+LONGEST_FACT = 160  # characters; --json has all of it
+
 
 def reports_json(reports: Sequence[Report]) -> dict[str, Any]:
     """The shape that scripts rely on."""
@@ -128,7 +130,9 @@ def identity(environments: Sequence[Environment]) -> str:
     told = [
         first.facts[name] for name in ("kernel", "build", "models", "image", "own_modules") if first.facts.get(name)
     ]
-    named = "; ".join([f"version {first.version}", *told])
+    if not (told and told[0].startswith(first.version)):
+        told.insert(0, f"version {first.version}")
+    named = "; ".join(text if len(text) <= LONGEST_FACT else f"{text[:LONGEST_FACT]} …" for text in told)
     if len(environments) > 1:
         return f"{named}; with {len(environments)} profiles, the first of them: {switches_text(first.profile)}"
     return f"{named}; profile: {switches_text(first.profile)}"

@@ -169,12 +169,13 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def explain(theorem_id: str) -> str:
-    """One theorem in full: sentence, rules, bound, and its witness and the case in which the planted bug breaks it.
+    """One theorem in full, judged now. Raises KeyError for an id that is no theorem's."""
+    return explanation(judge(theorem_named(theorem_id)))
 
-    Raises KeyError for an id that is no theorem's.
-    """
-    theorem = theorem_named(theorem_id)
-    verdict = judge(theorem)
+
+def explanation(verdict: Verdict) -> str:
+    """A theorem in full: sentence, rules, bound, and its witness and the case in which the planted bug breaks it."""
+    theorem = theorem_named(verdict.id)
     lines = [
         f"{theorem.id}: {verdict.status} ({verdict.seconds:.2f} s, {verdict.paths} paths)",
         f"  {theorem.sentence}",
