@@ -4,8 +4,9 @@
     {one vector on each line}
     ]}
 
-`SHA256SUMS` beside them has the checksum of each file. A file with another checksum is checked against the schema as
-well, which takes longer and says the same as the reader here, in the schema's words.
+`SHA256SUMS` beside them has the checksum of each file. The published directory must have it, and where it is, it must
+be right: a vector that got lost would otherwise look like one that passed. Files of one's own need none; they are
+checked against the schema as well, which takes longer and says the same as the reader here, in the schema's words.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ LICENCE = "CC0-1.0"
 DIRECTORY = Path(__file__).parent / "vectors"
 CHECKSUMS = "SHA256SUMS"
 ID_DIGITS = 12
+GENERATE = (
+    "`gpaspec generate` writes the published files anew. "
+    f"Vectors of your own belong in a directory without {CHECKSUMS} (--vectors)"
+)
 
 
 class VectorFileError(Exception):
@@ -178,6 +183,8 @@ def load_file(path: Path) -> VectorFile:
         raise VectorFileError(
             path, f"line {error.lineno} column {error.colno}", f"no JSON: {error.msg}{cut}"
         ) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise VectorFileError(path, "", f"no JSON that can be read: {error}") from error
     try:
         loaded = file_from(path, document)
     except FormatError as error:
@@ -199,7 +206,45 @@ def load_directory(directory: Path = DIRECTORY) -> list[VectorFile]:
             if vector.id in seen:
                 raise VectorFileError(file.path, f"$.vectors[{index}].id", f"{vector.id} is also in {seen[vector.id]}")
             seen[vector.id] = file.path
+    check_list(directory)
     return files
+
+
+def check_list(directory: Path) -> None:
+    """Raises VectorFileError unless the files are exactly those that SHA256SUMS beside them lists, if it is there."""
+    listing = directory / CHECKSUMS
+    if not listing.exists():
+        if directory.resolve() == DIRECTORY.resolve():
+            raise VectorFileError(listing, "", f"is missing: {GENERATE}")
+        return
+    there = {path.name for path in directory.glob("*.json")}
+    listed = checksums(listing)
+    for name in sorted(listed.keys() - there):
+        raise VectorFileError(directory / name, "", f"is missing, but is listed in {CHECKSUMS}: {GENERATE}")
+    for name in sorted(there - listed.keys()):
+        raise VectorFileError(directory / name, "", f"is not listed in {CHECKSUMS}: {GENERATE}")
+    for name, digest in sorted(listed.items()):
+        try:
+            content = (directory / name).read_bytes()
+        except OSError as error:
+            raise VectorFileError(directory / name, "", f"cannot be read: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise VectorFileError(directory / name, "", f"is not the file that {CHECKSUMS} lists: {GENERATE}")
+
+
+def checksums(listing: Path) -> dict[str, str]:
+    """The names in a SHA256SUMS, with what it says of each."""
+    found: dict[str, str] = {}
+    try:
+        lines = listing.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VectorFileError(listing, "", f"cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if len(words) != 2 or words[1] in found or "/" in words[1]:
+            raise VectorFileError(listing, f"line {number}", "is not a checksum and the name of a file here, each once")
+        found[words[1]] = words[0]
+    return found
 
 
 def load_vectors(directory: Path = DIRECTORY) -> list[Vector]:
@@ -228,6 +273,13 @@ def file_from(path: Path, document: Any) -> VectorFile:
         raise FormatError("$.format", f"this is format {document['format']!r}; this program reads format {FORMAT}")
     decode_object("$", document, ("$schema", "format", "family", "spec", "licence", "vectors"))
     family = decode_text("$.family", document["family"])
+    made_from = decode_text("$.spec", document["spec"])
+    if made_from != spec_version():
+        raise FormatError(
+            "$.spec",
+            f"these vectors are of specification {made_from}, this program has {spec_version()}: "
+            "`gpaspec generate` writes them for this one",
+        )
     items = decode_list("$.vectors", document["vectors"])
     vectors = []
     seen: dict[str, int] = {}
@@ -237,7 +289,7 @@ def file_from(path: Path, document: Any) -> VectorFile:
             raise FormatError(f"$.vectors[{index}].id", f"{vector.id} is also $.vectors[{seen[vector.id]}]")
         seen[vector.id] = index
         vectors.append(vector)
-    return VectorFile(path, family, decode_text("$.spec", document["spec"]), tuple(vectors))
+    return VectorFile(path, family, made_from, tuple(vectors))
 
 
 def vector_from(document: Any, family: str, where: str) -> Vector:

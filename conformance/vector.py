@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,3 +38,26 @@ class Vector:
     generator: str
     seed: int
     repair: tuple[tuple[str, Any], ...] = ()
+
+
+class NoSuchVectors(Exception):
+    """What was asked for is not there: which family or id, and what there is."""
+
+
+def chosen(vectors: Sequence[Vector], families: Sequence[str], ids: Sequence[str]) -> list[Vector]:
+    """The vectors of these families (of all, if none is named) that have these ids (any, if none is named).
+
+    Raises NoSuchVectors for a family or an id that no vector has, and where nothing is left.
+    """
+    there = sorted({vector.family for vector in vectors})
+    for family in families:
+        if family not in there:
+            raise NoSuchVectors(f"there is no family {family!r}; there are {', '.join(there)}")
+    known = {vector.id for vector in vectors}
+    for name in ids:
+        if name not in known:
+            raise NoSuchVectors(f"there is no vector {name!r}")
+    found = [v for v in vectors if (not families or v.family in families) and (not ids or v.id in ids)]
+    if not found:
+        raise NoSuchVectors("no vector is left to run: none of these ids is of these families")
+    return found

@@ -95,7 +95,11 @@ def test_a_bad_adapter_is_one_clear_error(tmp_path: Path, fault: str, code: int,
     ("arguments", "what"),
     [
         (("check", "nothing"), "there is no target 'nothing'"),
-        (("check", "spec", "--family", "KVM.NONE"), "no vector is left to run"),
+        (("check", "spec", "--family", "KVM.NONE"), "there is no family 'KVM.NONE'; there are"),
+        (
+            ("check", "spec", "--family", "KVM.RING", "--family", "KVM.SLOTT"),
+            "there is no family 'KVM.SLOTT'; there are",
+        ),
         (("check", "linux", "--kernel", "/no/such/bzImage"), "there is no kernel image /no/such/bzImage"),
         (("check", "spec", "--vectors", "/no/such/directory"), "there are no vector files here"),
         (("explain", "zzz"), "there is no vector 'zzz'"),

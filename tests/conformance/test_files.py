@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from conformance import files
 from conformance.files import (
     CHECKSUMS,
     DIRECTORY,
@@ -21,6 +23,7 @@ from conformance.files import (
     load_vectors,
 )
 from conformance.schema import schema
+from conformance.vector import NoSuchVectors, chosen
 
 SAMPLE = DIRECTORY / "kvm-ring.json"
 
@@ -53,9 +56,9 @@ def test_checksums_are_those_of_the_files() -> None:
 
     lines = (DIRECTORY / CHECKSUMS).read_text().splitlines()
     listed = {line.split()[1]: line.split()[0] for line in lines}
-    files = {path.name: path for path in DIRECTORY.glob("*.json")}
-    assert set(listed) == set(files)
-    for name, path in files.items():
+    there = {path.name: path for path in DIRECTORY.glob("*.json")}
+    assert set(listed) == set(there)
+    for name, path in there.items():
         assert listed[name] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -63,6 +66,86 @@ def test_the_schema_is_a_schema_and_allows_what_is_published() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     for path in DIRECTORY.glob("kvm-[a-r]*.json"):
         check_with_schema(path, json.loads(path.read_text()))
+
+
+def copied(tmp_path: Path) -> Path:
+    """The published directory, to be spoiled."""
+    shutil.copytree(DIRECTORY, tmp_path / "vectors")
+    return tmp_path / "vectors"
+
+
+def lose_a_file(directory: Path) -> None:
+    (directory / "kvm-ring.json").unlink()
+
+
+def lose_a_vector(directory: Path) -> None:
+    path = directory / "kvm-ring.json"
+    document = json.loads(path.read_text())
+    document["vectors"].pop()
+    path.write_text(json.dumps(document))
+
+
+def lose_the_schema(directory: Path) -> None:
+    (directory / "schema.json").unlink()
+
+
+def add_a_file(directory: Path) -> None:
+    for path in directory.glob("kvm-slot*"):
+        path.unlink()
+    (directory / "kvm-ring.json").rename(directory / "mine.json")
+    lines = (directory / CHECKSUMS).read_text().splitlines()
+    kept = [line for line in lines if "kvm-slot" not in line and "kvm-ring.json" not in line]
+    (directory / CHECKSUMS).write_text("\n".join(kept) + "\n")
+
+
+def spoil_the_list(directory: Path) -> None:
+    (directory / CHECKSUMS).write_text("0123\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (lose_a_file, "kvm-ring.json: is missing, but is listed in SHA256SUMS: `gpaspec generate`"),
+        (lose_a_vector, "kvm-ring.json: is not the file that SHA256SUMS lists: `gpaspec generate`"),
+        (lose_the_schema, "schema.json: is missing, but is listed"),
+        (add_a_file, "mine.json: is not listed in SHA256SUMS: `gpaspec generate`"),
+        (spoil_the_list, "SHA256SUMS: line 1: is not a checksum and the name"),
+    ],
+)
+def test_nothing_is_lost_silently(tmp_path: Path, spoil: Callable[[Path], None], what: str) -> None:
+    directory = copied(tmp_path)
+    spoil(directory)
+    with pytest.raises(VectorFileError) as caught:
+        load_vectors(directory)
+    assert what in str(caught.value)
+
+
+def test_only_the_published_directory_needs_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kvm-ring.json").write_text(SAMPLE.read_text())
+    assert load_vectors(tmp_path)
+    monkeypatch.setattr(files, "DIRECTORY", tmp_path)
+    with pytest.raises(VectorFileError, match="SHA256SUMS: is missing: `gpaspec generate`"):
+        load_vectors(tmp_path)
+
+
+def test_a_number_that_is_too_long(tmp_path: Path) -> None:
+    assert "no JSON that can be read" in error_of(put(tmp_path, '{"format": ' + "1" * 5000 + "}")).what
+
+
+def test_families_and_ids_are_chosen_or_refused() -> None:
+    vectors = load_vectors()
+    ring = [v for v in vectors if v.family == "KVM.RING"]
+    slot = next(v for v in vectors if v.family == "KVM.SLOT")
+    assert chosen(vectors, (), ()) == vectors
+    assert chosen(vectors, ("KVM.RING",), ()) == ring
+    assert chosen(vectors, (), (slot.id, ring[0].id)) == [v for v in vectors if v.id in (slot.id, ring[0].id)]
+    for families, ids, what in (
+        (("KVM.RING", "KVM.SLOTT"), (), "there is no family 'KVM.SLOTT'; there are KVM.ACCESS"),
+        ((), (slot.id, "nonsense"), "there is no vector 'nonsense'"),
+        (("KVM.RING",), (slot.id,), "no vector is left to run"),
+    ):
+        with pytest.raises(NoSuchVectors, match=what):
+            chosen(vectors, families, ids)
 
 
 def test_a_file_without_checksum_is_checked_and_read(tmp_path: Path, document: Any) -> None:
@@ -104,6 +187,10 @@ def test_deep_nesting(tmp_path: Path) -> None:
 
 def spoil_format(document: Any) -> None:
     document["format"] = 2
+
+
+def spoil_version(document: Any) -> None:
+    document["spec"] = "9.9.9"
 
 
 def spoil_member(document: Any) -> None:
@@ -160,6 +247,7 @@ def spoil_repair(document: Any) -> None:
     ("spoil", "where", "what"),
     [
         (spoil_format, "$.format", "this is format 2; this program reads format 1"),
+        (spoil_version, "$.spec", "these vectors are of specification 9.9.9, this program has "),
         (spoil_member, "$.colour", "unknown member"),
         (spoil_operation, "$.vectors[1].steps[0].op", "unknown operation 'frobnicate'; there are: set_region"),
         (spoil_field, "$.vectors[1].steps[0].colour", "unknown member"),
