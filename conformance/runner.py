@@ -22,6 +22,7 @@ from conformance.vector import Vector
 from conformance.verdict import NOT_RUN, UNEXPLAINED, VERDICTS, Judgement, StaleVector, expectations, judge, why_not
 
 OUT = Path("out")
+UNREACHED = "the run ended before it"
 
 
 class Interrupted(Exception):
@@ -60,13 +61,23 @@ class Report:
     unavailable: str = ""  # the target cannot be had here, and why
     finished: bool = False
 
-    def counts(self, chosen: Callable[[Judgement], bool] = lambda _: True) -> dict[str, int]:
+    def counts(self, chosen: Callable[[Judgement], bool] | None = None) -> dict[str, int]:
         """How many vectors have each verdict. What was never reached counts as not run, if all are asked for."""
         found = dict.fromkeys(VERDICTS, 0)
         for judgement in self.judgements:
-            if chosen(judgement):
+            if chosen is None or chosen(judgement):
                 found[judgement.verdict] += 1
+        if chosen is None:
+            found[NOT_RUN] += self.vectors - len(self.judgements)
         return found
+
+    def nothing_run(self) -> str:
+        """Why nothing is known of the target after a run to its end, or nothing."""
+        if any(judgement.verdict != NOT_RUN for judgement in self.judgements):
+            return ""
+        reasons = list(dict.fromkeys(judgement.reason for judgement in self.judgements))
+        why = f" ({reasons[0]}{'; and other reasons' if len(reasons) > 1 else ''})" if reasons else ""
+        return f"none of {self.vectors} vectors was run, so nothing is known of it{why}"
 
     def families(self, words: int = 1) -> dict[str, dict[str, int]]:
         """Counts by rule family: that of the first word (or the first two words) of its rules' ids."""
@@ -179,6 +190,7 @@ def run_plan(
             report.stale = stale_entries(shown, report.judgements, published_ids, complete)
         journal.add({"end": True, **report.counts(), "stale": report.stale})
         report.finished = True
+        report.failure = report.nothing_run()
     except TargetUnavailable as error:
         report.unavailable = str(error)
     except (TargetFailed, StaleVector, ResultsLost) as error:
@@ -190,7 +202,17 @@ def run_plan(
     finally:
         if journal is not None:
             journal.close()
+    if report.environments and not report.finished:
+        add_unreached(report, vectors)
     return report
+
+
+def add_unreached(report: Report, vectors: Sequence[Vector]) -> None:
+    """A run that ended early: the vectors that it did not get to are part of the report, though not of its file."""
+    judged = {judgement.vector for judgement in report.judgements}
+    for vector in vectors:
+        if vector.id not in judged:
+            report.judgements.append(Judgement(vector.id, vector.family, vector.rules, NOT_RUN, UNREACHED))
 
 
 def unreached(left: Sequence[Vector], report: Report) -> Iterator[tuple[Vector, str]]:

@@ -256,7 +256,8 @@ def test_answers_that_break_the_rules_fail_the_harness(
 ) -> None:
     report = run(tmp_path, vectors, {vectors[2].id: change})
     assert report.exit_code() == 2 and what in report.failure
-    assert len(report.judgements) == 2 == len(load_results("spoiled", tmp_path)), "what was answered before is kept"
+    assert len(load_results("spoiled", tmp_path)) == 2, "what was answered before is kept"
+    assert report.counts()["passed"] == 2 and report.counts()["not_run"] == len(vectors) - 2
 
 
 def test_too_few_answers_fail_the_harness(tmp_path: Path, vectors: list[Vector]) -> None:
@@ -294,6 +295,28 @@ class Broken(SpecTarget):
 def test_targets_that_do_not_start(tmp_path: Path, vectors: list[Vector], error: Exception, what: str) -> None:
     report = run_plan(Plan("broken", (lambda: Broken(error),)), vectors, out=tmp_path)
     assert report.exit_code() == 2 and what in (report.failure or report.unavailable)
+
+
+class Idle(SpecTarget):
+    """A target that skips everything."""
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
+        for trial in trials:
+            yield Skipped(trial.id, "not implemented")
+
+
+def test_a_target_that_runs_nothing_does_not_conform(tmp_path: Path, vectors: list[Vector]) -> None:
+    report = run_plan(Plan("spec", (partial(Idle, Profile()),)), vectors, out=tmp_path)
+    assert report.exit_code() == 2 and report.finished
+    assert report.failure == (
+        f"none of {len(vectors)} vectors was run, so nothing is known of it (skipped by the target: not implemented)"
+    )
+
+
+def test_a_target_that_no_vector_is_for_does_not_conform(tmp_path: Path) -> None:
+    others = [v for v in load_vectors() if why_not(v, Profile())]
+    report = run_plan(Plan("spec", (partial(SpecTarget, Profile()),)), others, out=tmp_path)
+    assert report.exit_code() == 2 and "was run, so nothing is known of it (needs " in report.failure
 
 
 # Deviations ------------------------------------------------------------------------------------------------------
@@ -369,7 +392,7 @@ def test_a_vector_that_contradicts_the_spec_is_an_error(tmp_path: Path, vectors:
     stale = dataclasses.replace(vectors[3], steps=(wrong, *vectors[3].steps[1:]))
     report = run(tmp_path, [*vectors[:3], stale], {})
     assert report.exit_code() == 2 and f"vector {stale.id} step 0 expects" in report.failure
-    assert len(report.judgements) == 3
+    assert report.counts() == {"passed": 3, "deviating": 0, "unexplained": 0, "not_run": 1}
 
 
 def test_a_crash_can_be_listed(tmp_path: Path, vectors: list[Vector]) -> None:
@@ -469,6 +492,7 @@ def test_a_full_disk_keeps_what_was_written(tmp_path: Path, vectors: list[Vector
     report = run(tmp_path, vectors, {})
     assert report.exit_code() == 2
     assert "No space left on device; 0 results before it are kept" in report.failure
+    assert report.counts() == {"passed": 0, "deviating": 0, "unexplained": 0, "not_run": len(vectors)}
 
 
 def test_a_place_for_results_that_cannot_be_written(tmp_path: Path, vectors: list[Vector]) -> None:
@@ -495,6 +519,9 @@ def test_an_interrupted_run_keeps_its_results(tmp_path: Path, vectors: list[Vect
     report = run(tmp_path, vectors, {}, advance=advance, stopped=stopped)
     assert report.exit_code() == 2 and report.failure == f"interrupted; 5 of {len(vectors)} results are kept"
     assert len(load_results("spoiled", tmp_path)) == 5
+    assert report.counts() == {"passed": 5, "deviating": 0, "unexplained": 0, "not_run": len(vectors) - 5}
+    assert report.families(2)["KVM.RING"]["not_run"] > 0
+    assert sum(sum(family.values()) for family in report.families(2).values()) == len(vectors)
 
 
 def test_a_results_file_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path, vectors: list[Vector]) -> None:
