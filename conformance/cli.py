@@ -27,9 +27,10 @@ from conformance.conclusion import Conclusion, conclusion
 from conformance.deviations import DeviationsError, all_deviations
 from conformance.files import DIRECTORY, VectorFileError, load_vectors
 from conformance.generate.build import SEED
+from conformance.lastrun import LastRun, last_run
 from conformance.registry import KERNELS, TARGETS, VERSION, Choice, UnknownTarget, default_names, image_names, plans_for
 from conformance.report import print_reports, reports_json
-from conformance.runner import OUT, Plan, Report, load_results, run_plan
+from conformance.runner import OUT, Plan, Report, run_plan
 from conformance.target import Target
 from conformance.vector import NoSuchVectors, Vector
 from conformance.vector import chosen as vectors_chosen
@@ -490,18 +491,27 @@ def keep_document(path: Path, document: Any) -> None:
 
 @main.command()
 @click.argument("vector_id", metavar="ID")
-@click.option("--target", "names", multiple=True, help="Run the vector at this target now, and show what it does.")
+@click.option("--target", "names", multiple=True, help="Run it here now; for a name alone, the results that are there.")
+@kernel_options
 @click.option("--reproducer", is_flag=True, help="Print a self-contained C program that shows the vector to a kernel.")
 @click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Where vectors are.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain(
-    vector_id: str, names: tuple[str, ...], reproducer: bool, directory: Path, out: Path, as_json: bool
+    vector_id: str,
+    names: tuple[str, ...],
+    kernels: tuple[str, ...],
+    modules: Path | None,
+    reproducer: bool,
+    directory: Path,
+    out: Path,
+    as_json: bool,
 ) -> None:
     """Show one vector step by step.
 
     For each step: the slots before and after, the rule that rejects it, what is expected, and what was observed: in the
-    last run of each target, or now with --target. ID may be the beginning of an id.
+    last run of each target, or now with --target. A kernel or an adapter of yours that was checked before is shown from
+    its results by its name in the report, such as linux-own-bzImage. ID may be the beginning of an id.
     """
     from conformance import explain as explaining
 
@@ -512,25 +522,41 @@ def explain(
     if reproducer:
         click.echo(reproducer_of(vector))
         return
-    observed: dict[str, Any] = {}
-    if names:
+    kept = [name for name in names if only_kept(name, out)]
+    runs = [name for name in names if name not in kept]
+    found: dict[str, LastRun] = {}
+    if runs or kernels or modules:
         results = out / "explain"
-        for report in run_plans(plans_or_fail(names, (), None), [vector], results, complete=False, quiet=as_json):
-            if report.failure or report.unavailable:
-                raise Failure(report.failure or report.unavailable)
-            observed[report.target] = load_results(report.target, results).get(vector.id)
-    else:
-        for path in sorted((out / "results").glob("*.jsonl")):
-            observed[path.stem] = load_results(path.stem, out).get(vector.id)
-    observed = {name: entry for name, entry in observed.items() if entry is not None}
+        for report in run_plans(
+            plans_or_fail(runs, kernels, modules), [vector], results, complete=False, quiet=as_json
+        ):
+            found[report.target] = last_run(report.target, results)
+            why = report.failure or report.unavailable
+            if why and not (report.judgements and vector.id in found[report.target].entries):
+                raise Failure(why)
+    for name in kept or ([] if names else sorted(path.stem for path in (out / "results").glob("*.jsonl"))):
+        found[name] = last_run(name, out)
+        if name in kept and vector.id not in found[name].entries:
+            raise Failure(f"{name}: {found[name].about()} has no result for {vector.id}: run `gpaspec check` again")
+    observed = {name: run.entries[vector.id] for name, run in found.items() if vector.id in run.entries}
+    origins = {name: "run now" if run.out == out / "explain" else run.about() for name, run in found.items()}
     if as_json:
-        click.echo(json.dumps(explaining.explain_json(vector, observed), indent=1))
+        click.echo(json.dumps(explaining.explain_json(vector, observed, origins), indent=1))
         return
-    for line in explaining.explain_lines(vector, observed):
+    for line in explaining.explain_lines(vector, observed, origins):
         click.echo(line)
     deviates = [name for name, entry in observed.items() if name.startswith("linux") and entry.get("differences")]
     if deviates and has_reproducer():
         click.echo(f"\na C program that shows it on {', '.join(deviates)}: gpaspec explain {vector.id} --reproducer")
+
+
+def only_kept(name: str, out: Path) -> bool:
+    """Whether a name stands for results of an earlier run, and not for a target that can be run by its name."""
+    try:
+        plans_for(name)
+    except UnknownTarget:
+        return "/" not in name and (out / "results" / f"{name}.jsonl").is_file()
+    return False
 
 
 def has_reproducer() -> bool:

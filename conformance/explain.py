@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from conformance.codec import RULES, canonical, outcome_json, request_json, state_json, switch_json
@@ -79,12 +79,15 @@ def head_lines(vector: Vector) -> Iterator[str]:
         yield f"  repaired by: {canonical(repair_json(vector))}"
 
 
-def explain_lines(vector: Vector, observed: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """The explanation. `observed` has the stored result line of each target that has one."""
+def explain_lines(
+    vector: Vector, observed: dict[str, dict[str, Any]], origins: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The explanation. `observed` has the stored result line of each target that has one, `origins` its run."""
     yield from head_lines(vector)
     for target, entry in observed.items():
         reason = f" ({entry['reason']})" if entry.get("reason") else ""
-        yield f"  {target}: {entry['verdict']}{reason}"
+        origin = f"  [{origins[target]}]" if origins and target in origins else ""
+        yield f"  {target}: {entry['verdict']}{reason}{origin}"
     profile = profile_of(vector)
     vm = EMPTY_VM
     for index, one in enumerate(vector.steps):
@@ -109,7 +112,9 @@ def explain_lines(vector: Vector, observed: dict[str, dict[str, Any]]) -> Iterat
         vm = after
 
 
-def explain_json(vector: Vector, observed: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def explain_json(
+    vector: Vector, observed: dict[str, dict[str, Any]], origins: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The same for scripts."""
     profile = profile_of(vector)
     vm = EMPTY_VM
@@ -133,4 +138,5 @@ def explain_json(vector: Vector, observed: dict[str, dict[str, Any]]) -> dict[st
         "because": vector.because,
         "steps": steps,
         "observed": observed,
+        "origins": dict(origins or {}),
     }
