@@ -339,7 +339,7 @@ def check(
         raise Failure(str(error)) from error
     plans = plans_or_fail(targets, kernels, modules)
     reports = run_plans(plans, chosen, out, complete=len(chosen) == len(vectors), quiet=as_json)
-    part = "" if len(chosen) == len(vectors) else f"judged by {len(chosen)} of {len(vectors)} vectors"
+    part = "" if len(chosen) == len(vectors) else f"{len(chosen)} of {len(vectors)} vectors"
     result = conclusion(reports, part=part)
     if as_json:
         click.echo(json.dumps({**reports_json(reports), **dataclasses.asdict(result)}, indent=1))

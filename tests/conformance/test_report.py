@@ -84,7 +84,7 @@ def test_a_check_ends_with_its_conclusion(tmp_path: Path) -> None:
     result = gpaspec("check", "spec", "x=/bin/false", "--family", "KVM.RING", "--out", str(tmp_path))
     assert result.exit_code == 2
     last = result.output.splitlines()[-1]
-    assert last.startswith("not judged: x; conforms: spec (judged by ") and last.endswith(" vectors)")
+    assert last.startswith("not judged: x; conforms: spec (") and last.endswith(" vectors)")
 
 
 def test_json_has_the_conclusion(tmp_path: Path) -> None:
