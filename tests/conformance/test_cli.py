@@ -139,6 +139,7 @@ def test_explain_as_json() -> None:
     assert {"request", "before", "after", "rule", "expected"} <= set(document["steps"][0])
 
 
+@pytest.mark.slow
 def test_generate_on_a_full_disk_keeps_the_old_files(tmp_path: Path) -> None:
     """The old file stays until the new one is whole."""
     old = tmp_path / "kvm-access.json"
@@ -206,6 +207,7 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_keeps_results_and_ends_what_was_started(tmp_path: Path, number: signal.Signals) -> None:
     """An adapter that hangs at its third vector, and a user (or a system) that has enough of it."""

@@ -62,6 +62,7 @@ def test_a_file_that_was_edited_or_lost_is_found(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_sequences_and_the_same_rules(tmp_path: Path) -> None:
     write(tmp_path, seed=1)
     changed = {line.split(":")[0] for line in differences(tmp_path)}

@@ -36,6 +36,8 @@ from spec.profile import Profile
 from spec.rule import Rule
 from spec.units import PAGE_SIZE
 
+pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
+
 SPACES = 2
 PROFILE = Profile(address_spaces=SPACES, max_gfn=40)
 PAGES = (1, 2, 3, 4, 5, 6, 7)

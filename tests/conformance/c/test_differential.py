@@ -17,6 +17,8 @@ from spec.step import all_rules, step
 from .differential import difference
 from .requests import random_case
 
+pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
+
 # Rules that the library cannot meet: it has neither the second form of the call nor guest memory files.
 NOT_OF_THE_LIBRARY = {"KVM.SLOT.FIRST_FORM_FLAGS", "KVM.MEMFD.FLAGS", "KVM.MEMFD.SIZE", "KVM.ACCESS.MAPPED"}
 

@@ -19,6 +19,8 @@ from .differential import difference
 from .planted import BUGS, Bug, EditDoesNotApply, Planted, bug, plant, planted_base
 from .requests import random_case
 
+pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
+
 SEQUENCES = 4000
 
 # Bugs for which the vectors have no case yet, and what such a case would be. A name leaves when its vector comes.

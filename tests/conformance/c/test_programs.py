@@ -12,6 +12,8 @@ from conformance.targets.c import build
 
 from .planted import CONCURRENCY_BUGS, Bug, planted_base
 
+pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
+
 PROGRAMS = Path(__file__).parent / "programs"
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]

@@ -79,6 +79,7 @@ def sanitized(base: Path = build.HERE) -> AdapterTarget:
     return AdapterTarget(["env", *environment, sys.executable, *adapter], name="c", seconds=60)
 
 
+@pytest.mark.slow
 def test_the_vectors_under_the_sanitizers(tmp_path: Path) -> None:
     report = run_plan(Plan("c", (sanitized,)), load_vectors(), out=tmp_path)
     assert report.exit_code() == 0, report.failure or report.unavailable

@@ -73,6 +73,7 @@ def test_the_cache_is_where_xdg_says(empty_cache: Path, monkeypatch: pytest.Monk
     assert cache_directory() == empty_cache / ".cache" / "gpaspec"
 
 
+@pytest.mark.slow
 def test_without_network_and_cache_one_sentence_says_what_to_do(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
