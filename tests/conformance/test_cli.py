@@ -19,6 +19,8 @@ from conformance.files import DIRECTORY, load_vectors
 from conformance.registry import TARGETS
 from conformance.runner import load_results
 
+pytestmark = pytest.mark.slow  # each starts the command: not for the inner loop
+
 BAD = Path(__file__).parent / "bad_adapter.py"
 ROOT = Path(__file__).parent.parent.parent
 COUNTS = {"passed", "deviating", "unexplained", "not_run"}

@@ -14,6 +14,8 @@ from conformance.cli import main
 from conformance.files import load_vectors
 from conformance.lastrun import last_run
 
+pytestmark = pytest.mark.slow  # each starts the command: not for the inner loop
+
 BAD = Path(__file__).parent / "bad_adapter.py"
 HEAD = {"target": "linux-own-bzImage", "version": "6.1.0-mine", "profile": {}, "environment": {}}
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import conformance.cli
+import conformance.running
 import proofs.run
 from conformance.cli import main
 from proofs.catalogue import THEOREMS
@@ -87,7 +88,7 @@ def test_progress_counts_contracts_too(monkeypatch: pytest.MonkeyPatch) -> None:
         totals.append(more.get("total"))
         return add_task(self, description, **more)
 
-    monkeypatch.setattr(conformance.cli.Progress, "add_task", remember)
+    monkeypatch.setattr(conformance.running.Progress, "add_task", remember)
     name = proofs.run.contract_modules()[0].removeprefix("proofs.contracts.")
     report = conformance.cli.prove_all(name, quiet=True)
     assert report.contracts and totals == [len(report.verdicts) + len(report.contracts)]

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from conformance.cli import Failure, main, plans_or_fail
+from conformance.cli import main
+from conformance.running import plans_or_fail
+from conformance.terminal import Failure
+
+pytestmark = pytest.mark.slow  # each starts the command: not for the inner loop
 
 BAD = Path(__file__).parent / "bad_adapter.py"
 
