@@ -82,7 +82,7 @@ def test_the_result_of_all_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_progress_counts_contracts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is reported was expected: the bar ends full."""
     totals: list[float | None] = []
-    add_task = conformance.cli.Progress.add_task
+    add_task = conformance.running.Progress.add_task
 
     def remember(self: Any, description: str, **more: Any) -> Any:
         totals.append(more.get("total"))
