@@ -51,8 +51,9 @@ def holds_page(pages: Any, asked: Any) -> Any:
 
 
 def any_pages(name: str) -> SymPages:
-    """A set of pages of which nothing is known."""
-    return SymPages(z3.Function(name, z3.IntSort(), z3.BoolSort()))
+    """A set of pages of which nothing is known, but that pages are numbered from 0."""
+    is_in = z3.Function(name, z3.IntSort(), z3.BoolSort())
+    return SymPages(lambda asked: z3.And(asked >= 0, is_in(asked)))
 
 
 def few_pages(name: str, count: int, highest: int) -> SymPages:
