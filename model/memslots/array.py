@@ -1,4 +1,4 @@
-"""The slots as one sorted array (Linux up to 5.16): copy, modify, publish, free.
+"""The slots as one sorted array (Linux 5.10): copy, modify, publish, free.
 
 Readers use the array that is published. The writer makes a copy, changes it, publishes it, waits until no reader is
 left in the array before, and frees that. A delete or move publishes a copy with the slot marked INVALID first, and

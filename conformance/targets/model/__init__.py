@@ -61,5 +61,5 @@ def tree_target(profile: Profile | None = None) -> ModelTarget:
 
 
 def array_target(profile: Profile | None = None) -> ModelTarget:
-    """The sorted array (Linux up to 5.16)."""
-    return ModelTarget("model-array", "Linux up to 5.16", ArrayMachine, profile or PROFILES["array"])
+    """The sorted array (Linux 5.10)."""
+    return ModelTarget("model-array", "Linux 5.10", ArrayMachine, profile or PROFILES["array"])
