@@ -255,7 +255,10 @@ class LinuxVm:
             crashes = 0
             while shard.records and not self.stopping:
                 death = self.run_machine(shard, sorted(shard.records), answers)
+                if death is None and self.stopping:
+                    return
                 if death is None:
+                    self.expect_none_left(shard)
                     continue
                 self.blame(shard, death, answers)
                 crashes += 1
@@ -269,6 +272,15 @@ class LinuxVm:
                 answers.put(broken)
         finally:
             answers.put(None)
+
+    def expect_none_left(self, shard: Shard) -> None:
+        """A guest that says that it is done has answered all. Another machine would not do better."""
+        if shard.records:
+            first = shard.trials[min(shard.records)].id
+            raise TargetFailed(
+                f"{self.name}: the guest program ended without an answer to {len(shard.records)} vectors, the first "
+                f"of them {first}"
+            )
 
     def blame(self, shard: Shard, death: Death, answers: AnswerQueue) -> None:
         """Find the vector that a machine died of. VMs are taken down beside later vectors, so there may be several
@@ -307,6 +319,8 @@ class LinuxVm:
                     elif frame.kind == flat.FATAL:
                         raise TargetFailed(f"{self.name}: {frame.payload.decode(errors='replace')}")
                     elif frame.kind == flat.END:
+                        if machine.alarm():
+                            raise MachineDied("the kernel reported a bug after the last vector")
                         return None
                     else:
                         if frame.index not in begun:
