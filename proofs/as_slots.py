@@ -9,25 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from model.memslots.protocol import SlotCopy
+from model.memslots.protocol import SlotCopy, slot_of
 from proofs.sets import every_pair
 from proofs.symbolic.boolean import all_of, any_of
 from spec.memslots.slot import Slot
 from spec.sets import every, only, removed, some
-
-
-def slot_of(copy: SlotCopy) -> Slot:
-    """A copy as the specification has it, without its log."""
-    return Slot(
-        space=copy.space,
-        id=copy.id,
-        base_gfn=copy.base_gfn,
-        npages=copy.npages,
-        hva=copy.hva,
-        flags=copy.flags,
-        memfd=copy.memfd,
-        memfd_page=copy.memfd_page,
-    )
 
 
 class AsSlots:

@@ -26,6 +26,7 @@ from model.memslots.protocol import (
     Step,
     TwoSets,
     Writer,
+    slot_of,
     usable,
 )
 from model.rbtree import Node
@@ -184,17 +185,7 @@ class Machine(ABC):
     def _abstract(self, copy: SlotCopy) -> Slot:
         """A copy as the spec has it."""
         assert not copy.invalid, "a slot is INVALID although no request is under way"
-        return Slot(
-            space=copy.space,
-            id=copy.id,
-            base_gfn=copy.base_gfn,
-            npages=copy.npages,
-            hva=copy.hva,
-            flags=copy.flags,
-            dirty=None if copy.bitmap == NO_BITMAP else self.memory.bitmaps[copy.bitmap],
-            memfd=copy.memfd,
-            memfd_page=copy.memfd_page,
-        )
+        return slot_of(copy, None if copy.bitmap == NO_BITMAP else self.memory.bitmaps[copy.bitmap])
 
     # Readers -----------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spec.memslots.slot import NO_FILE
+from spec.memslots.slot import NO_FILE, Slot
+from spec.pages import Pages
 from spec.sets import added, only, removed
 
 CREATE = "create"
@@ -67,6 +68,21 @@ class SlotCopy:
     def contains(self, gfn: int) -> bool:
         """Whether a guest page belongs to the slot."""
         return self.base_gfn <= gfn < self.base_gfn + self.npages
+
+
+def slot_of(copy: SlotCopy, dirty: Pages | None = None) -> Slot:
+    """A copy as the specification has it, with the log that its bitmap stands for."""
+    return Slot(
+        space=copy.space,
+        id=copy.id,
+        base_gfn=copy.base_gfn,
+        npages=copy.npages,
+        hva=copy.hva,
+        flags=copy.flags,
+        dirty=dirty,
+        memfd=copy.memfd,
+        memfd_page=copy.memfd_page,
+    )
 
 
 def invalid_copy(old: SlotCopy, address: int) -> SlotCopy:
