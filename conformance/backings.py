@@ -18,7 +18,10 @@ BASES: dict[str, int] = {
     "B": 2**44 + 2**40,
     "C": 2**44 + 2 * 2**40,
     "D": 2**44 + 3 * 2**40,
+    "R": 2**44 + 4 * 2**40,
+    "L": 2**44 + 5 * 2**40,
 }
+DATA = ("A", "B", "C", "D")  # the others hold rings and dirty logs: see conformance.rings
 
 
 def place(backing: str, offset: int) -> int:

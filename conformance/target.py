@@ -28,7 +28,38 @@ class Unobservable:
     reason: str
 
 
-# What a target reports for a step. In `Written`, `stopped_by` is a Refused or None.
+# What a target that sees only what userspace sees reports for an event of a device's run.
+
+
+@dataclass(frozen=True)
+class SentBytes:
+    """A packet came out: how many bytes, and their digest by `conformance.payload`."""
+
+    length: int
+    digest: int
+
+
+@dataclass(frozen=True)
+class ReceivedAt:
+    """A packet was written: into these pieces of host memory, as (host address, bytes), in the packet's order."""
+
+    pieces: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class ErrorSeen:
+    """The device signalled an error; the errno it gave in its log, None where it gave none that can be read."""
+
+    errno: str | None
+
+
+@dataclass(frozen=True)
+class NothingSeen:
+    """The queue waits and nobody was told why. (`Blocked` and `Discarded` look like this from outside.)"""
+
+
+# What a target reports for a step. In `Written`, `stopped_by` is a Refused or None; in `Ran`, an event may be one of the
+# four above.
 StepResult = Outcome | Refused | Unobservable
 
 

@@ -24,3 +24,12 @@ class Operation:
     checks: tuple[Check, ...]
     effect: Callable[[Any, Any, Any], tuple[Any, Outcome]]
     changes_state: bool
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One line of the specification: its operations, and the state that each of its vectors starts from."""
+
+    name: str
+    operations: tuple[Operation, ...]
+    fresh: Any

@@ -108,4 +108,127 @@ class GuestRanges:
     ranges: tuple[GuestRange, ...]
 
 
-Outcome = Done | Rejected | DirtyPages | Written | Touched | Mmio | Located | Slots | GuestRanges
+@dataclass(frozen=True)
+class Translated:
+    """A guest range as host memory: the segments, in order of guest address, make up the whole range."""
+
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Faulted:
+    """A translation that stopped: the first guest byte that could not be had, and the rule that says why."""
+
+    rule: Rule
+    at: int
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The device sent a packet: the bytes of these segments, in order, and reported the chain as used."""
+
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Received:
+    """The device wrote a packet: into these segments, in order, and reported the chain as used."""
+
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Missed:
+    """The device asked userspace for the guest byte `at`, and its queue waits."""
+
+    at: int
+    access: int
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """The ring may not be reached as a ring must be, and its queue waits; nobody is told."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The device reported an error on its queue: the rule, and the first guest byte concerned, if there is one."""
+
+    rule: Rule
+    at: int | None = None
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """A received packet was too long for the chain that was there for it, and is gone. The chain stays."""
+
+
+Event = Sent | Received | Missed | Blocked | Broken | Discarded
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What the device did, in order, and the guest pages that it marked in the dirty log."""
+
+    events: tuple[Event, ...]
+    marked: Pages
+
+
+@dataclass(frozen=True)
+class MessageTaken:
+    """The device took a message and says that it took `length` bytes. `ran` is what it did because of it."""
+
+    length: int
+    ran: Ran
+
+
+@dataclass(frozen=True)
+class MissRead:
+    """A message of the device, as userspace reads it: framing version, guest byte, access."""
+
+    version: int
+    iova: int
+    access: int
+
+
+@dataclass(frozen=True)
+class NothingRead:
+    """The read had no room for a message and took none."""
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """One entry of an address map as seen from outside."""
+
+    first: int
+    last: int
+    host: int
+    perm: int
+
+
+@dataclass(frozen=True)
+class MapsView:
+    """The memory table and the IOTLB (None: there is none), each in the order in which a lookup prefers entries."""
+
+    table: tuple[EntryView, ...] | None
+    iotlb: tuple[EntryView, ...] | None
+
+
+Outcome = (
+    Done
+    | Rejected
+    | DirtyPages
+    | Written
+    | Touched
+    | Mmio
+    | Located
+    | Slots
+    | GuestRanges
+    | Translated
+    | Faulted
+    | Ran
+    | MessageTaken
+    | MissRead
+    | NothingRead
+    | MapsView
+)

@@ -24,6 +24,11 @@ class Profile:
     memfd_rebind_errno: str = "EEXIST"
     dirty_ring: bool = True
     smallest_dirty_ring: int = PAGE_SIZE
+    max_regions: int = 64
+    iotlb_limit: int = 2048
+    retirement: str = "fifo"
+    features: int = 0x33D008000
+    iotlb_mode: str = "stays"
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,39 @@ SWITCHES: tuple[Switch, ...] = (
         "The smallest ring, in bytes: a page, or more where the hardware's own log needs reserved entries.",
         "virt/kvm/dirty_ring.c kvm_dirty_ring_get_rsvd_entries",
         (PAGE_SIZE, 4 * PAGE_SIZE),
+    ),
+    Switch(
+        "max_regions",
+        "How many regions a memory table may have.",
+        "drivers/vhost/vhost.c module parameter max_mem_regions (64, a VMM's host often sets more)",
+        (64, 3),
+    ),
+    Switch(
+        "iotlb_limit",
+        "How many entries a memory table or a device IOTLB can hold.",
+        "drivers/vhost/vhost.c module parameter max_iotlb_entries (2048)",
+        (2048, 4),
+    ),
+    Switch(
+        "retirement",
+        "Which entry a full IOTLB gives up for a new one: 'fifo', the one that came first, or 'lru', the one whose "
+        "last use is longest ago.",
+        "drivers/vhost/iotlb.c vhost_iotlb_add_range_ctx (the head of the list, which no lookup changes); the change "
+        "that brought the limit speaks of the least recently used",
+        ("fifo", "lru"),
+    ),
+    Switch(
+        "features",
+        "The feature bits that the device offers, as one word.",
+        "drivers/vhost/net.c vhost_net_bits (VHOST_GET_FEATURES; 6.12 adds RING_RESET, 7.2 also IN_ORDER)",
+        (0x33D008000, 0x1033D008000, 0x10B3D008000),
+    ),
+    Switch(
+        "iotlb_mode",
+        "What VHOST_SET_FEATURES does to a device's mode: 'stays' where a device that once had an IOTLB keeps one for "
+        "good; 'follows' where leaving the feature out removes the IOTLB, and going in or out forgets the rings.",
+        "drivers/vhost/net.c vhost_net_set_features, drivers/vhost/vhost.c vhost_clear_device_iotlb (7.2: follows)",
+        ("stays", "follows"),
     ),
 )
 

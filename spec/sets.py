@@ -1,4 +1,4 @@
-"""The questions that the spec asks of a set: every, some, only; and the two edits: added, removed.
+"""The questions that the spec asks of a set: every, some, only, least, count; and the edits: added, removed, kept.
 
 A finite set (a frozenset) is searched. Anything else answers for itself: that is how the same
 spec runs over an arbitrary set of unbounded size when it is proved.
@@ -43,3 +43,24 @@ def removed(members: Any, member: Any) -> Any:
     if isinstance(members, frozenset):
         return members - {member}
     return members.removed(member)
+
+
+def least(members: Any, holds: Callable[[Any], bool], rank: Callable[[Any], tuple[int, ...]]) -> Any:
+    """Of the members of which `holds` is true the one of smallest rank, or None. No two members have equal ranks."""
+    if isinstance(members, frozenset):
+        return min((member for member in members if holds(member)), key=rank, default=None)
+    return members.least(holds, rank)
+
+
+def kept(members: Any, holds: Callable[[Any], bool]) -> Any:
+    """The set of those members of which `holds` is true."""
+    if isinstance(members, frozenset):
+        return frozenset(member for member in members if holds(member))
+    return members.kept(holds)
+
+
+def count(members: Any) -> Any:
+    """How many members there are."""
+    if isinstance(members, frozenset):
+        return len(members)
+    return members.count()
