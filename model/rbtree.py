@@ -7,6 +7,9 @@ A tree does not know its order: whoever inserts walks down from `root` and says 
 objects that stay the same while the tree turns around them, because others point at them. With `summarize` the
 tree keeps in each node a summary of its subtree (an interval tree keeps the greatest end), whatever turns.
 
+What kernels write as a loop is a function here that ends by calling itself: each call is one step, and a step is what
+is proved. A tree is never deep: at most twice the logarithm of its size.
+
 Facts: lib/rbtree.c, include/linux/rbtree_augmented.h, Documentation/core-api/rbtree.rst.
 """
 
@@ -46,17 +49,11 @@ class RedBlackTree:
 
     def first(self) -> Node | None:
         """The first node in order, None in an empty tree."""
-        node = self.root
-        while node is not None and node.left is not None:
-            node = node.left
-        return node
+        return None if self.root is None else first_below(self.root)
 
     def last(self) -> Node | None:
         """The last node in order, None in an empty tree."""
-        node = self.root
-        while node is not None and node.right is not None:
-            node = node.right
-        return node
+        return None if self.root is None else last_below(self.root)
 
     def in_order(self) -> Iterator[Node]:
         """All nodes from first to last."""
@@ -78,6 +75,8 @@ class RedBlackTree:
             parent.right = node
         self._summarize_up(node)
         self._repair_after_insert(node)
+        assert self.root is not None
+        self.root.red = False
 
     def exchange(self, old: Node, new: Node) -> None:
         """Put a new node exactly in the place of an old one. The order must not change by it."""
@@ -104,9 +103,7 @@ class RedBlackTree:
     def _erase_between(self, node: Node) -> None:
         """Take out a node with two children: the next in order, which has no left child, takes its place and colour."""
         assert node.left is not None and node.right is not None
-        successor = node.right
-        while successor.left is not None:
-            successor = successor.left
+        successor = first_below(node.right)
         child, lost_black = successor.right, not successor.red
         if successor is node.right:
             parent: Node = successor
@@ -156,90 +153,91 @@ class RedBlackTree:
         return lower
 
     def _summarize_up(self, node: Node | None) -> None:
-        """Compute the summaries of a node and of all above it anew, as far as they change."""
-        if self._summarize is None:
+        """Compute the summary of a node anew, and if it changes those of the nodes above."""
+        if self._summarize is None or node is None:
             return
-        changed = True
-        while node is not None and changed:
-            summary = self._summarize(node)
-            changed = summary != node.summary
+        summary = self._summarize(node)
+        if summary != node.summary:
             node.summary = summary
-            node = node.parent
+            self._summarize_up(node.parent)
 
     def _repair_after_insert(self, node: Node) -> None:
-        """`node` is red; if its parent is too, recolour upwards, and end with at most two rotations."""
-        while (parent := node.parent) is not None and parent.red:
-            grandparent = parent.parent
-            assert grandparent is not None  # a red node is never the root
-            parent_is_left = grandparent.left is parent
-            uncle = grandparent.right if parent_is_left else grandparent.left
-            if uncle is not None and uncle.red:
-                parent.red = uncle.red = False
-                grandparent.red = True
-                node = grandparent
-                continue
-            inner = parent.right if parent_is_left else parent.left
-            if node is inner:
-                parent = self._turn(parent, to_the_left=parent_is_left)
-            parent.red = False
+        """`node` is red; if its parent is too, recolour and go on above, or end with at most two rotations."""
+        parent = node.parent
+        if parent is None or not parent.red:
+            return
+        grandparent = parent.parent
+        assert grandparent is not None  # a red node is never the root
+        parent_is_left = grandparent.left is parent
+        uncle = grandparent.right if parent_is_left else grandparent.left
+        if uncle is not None and uncle.red:
+            parent.red = uncle.red = False
             grandparent.red = True
-            self._turn(grandparent, to_the_left=not parent_is_left)
-            break
-        assert self.root is not None
-        self.root.red = False
+            self._repair_after_insert(grandparent)
+            return
+        inner = parent.right if parent_is_left else parent.left
+        if node is inner:
+            parent = self._turn(parent, to_the_left=parent_is_left)
+        parent.red = False
+        grandparent.red = True
+        self._turn(grandparent, to_the_left=not parent_is_left)
 
     def _repair_after_erase(self, node: Node | None, parent: Node | None) -> None:
         """All ways through `node` (maybe an end) below `parent` have one black too few: add one, or pass it upwards."""
-        while parent is not None and not is_red(node):
-            node_is_left = parent.left is node
-            sibling = parent.right if node_is_left else parent.left
-            assert sibling is not None  # the other side has at least one black more
-            if sibling.red:
-                sibling.red, parent.red = False, True
-                self._turn(parent, to_the_left=node_is_left)
-                sibling = parent.right if node_is_left else parent.left
-                assert sibling is not None
-            inner, outer = (sibling.left, sibling.right) if node_is_left else (sibling.right, sibling.left)
-            if not is_red(inner) and not is_red(outer):
-                sibling.red = True
-                node, parent = parent, parent.parent
-                continue
-            if not is_red(outer):
-                assert inner is not None
-                inner.red, sibling.red = False, True
-                sibling = self._turn(sibling, to_the_left=not node_is_left)
-                outer = sibling.right if node_is_left else sibling.left
-            assert outer is not None
-            sibling.red, parent.red, outer.red = parent.red, False, False
-            self._turn(parent, to_the_left=node_is_left)
+        if parent is None or is_red(node):
+            if node is not None:
+                node.red = False
             return
-        if node is not None:
-            node.red = False
+        node_is_left = parent.left is node
+        sibling = parent.right if node_is_left else parent.left
+        assert sibling is not None  # the other side has at least one black more
+        if sibling.red:
+            sibling.red, parent.red = False, True
+            self._turn(parent, to_the_left=node_is_left)
+            sibling = parent.right if node_is_left else parent.left
+            assert sibling is not None
+        inner, outer = (sibling.left, sibling.right) if node_is_left else (sibling.right, sibling.left)
+        if not is_red(inner) and not is_red(outer):
+            sibling.red = True
+            self._repair_after_erase(parent, parent.parent)
+            return
+        if not is_red(outer):
+            assert inner is not None
+            inner.red, sibling.red = False, True
+            sibling = self._turn(sibling, to_the_left=not node_is_left)
+            outer = sibling.right if node_is_left else sibling.left
+        assert outer is not None
+        sibling.red, parent.red, outer.red = parent.red, False, False
+        self._turn(parent, to_the_left=node_is_left)
+
+
+def first_below(node: Node) -> Node:
+    """The first node in order of the subtree of this one."""
+    return node if node.left is None else first_below(node.left)
+
+
+def last_below(node: Node) -> Node:
+    """The last node in order of the subtree of this one."""
+    return node if node.right is None else last_below(node.right)
 
 
 def next_of(node: Node) -> Node | None:
     """The node after this one in order, or None."""
     if node.right is not None:
-        below = node.right
-        while below.left is not None:
-            below = below.left
-        return below
+        return first_below(node.right)
     return _first_above(node, coming_from_the_left=True)
 
 
 def previous_of(node: Node) -> Node | None:
     """The node before this one in order, or None."""
     if node.left is not None:
-        below = node.left
-        while below.right is not None:
-            below = below.right
-        return below
+        return last_below(node.left)
     return _first_above(node, coming_from_the_left=False)
 
 
 def _first_above(node: Node, coming_from_the_left: bool) -> Node | None:
     """The nearest node above that has this one on its left (or right) side."""
     above = node.parent
-    while above is not None and (above.left if coming_from_the_left else above.right) is not node:
-        node, above = above, above.parent
-    return above
+    if above is None or (above.left if coming_from_the_left else above.right) is node:
+        return above
+    return _first_above(above, coming_from_the_left)
