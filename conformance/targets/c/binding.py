@@ -1,6 +1,6 @@
 """The C library called from Python: one `Map` for one VM, and requests of the spec done on it.
 
-Only `gpamap.h` is read: the declarations that cffi needs are the header itself.
+Only the headers are read: the declarations that cffi needs are the headers themselves.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from spec.pages import Pages, pages_in
 from spec.profile import Profile
 from spec.units import U64_MAX, page_of
 
+HEADERS = ("gpamap.h", "gpamap_vhost.h")
 OWNER, STRANGER = 1, 2
 CHUNK = 4096  # bytes of bitmap that are compared at once
 NOTHING, ALL = bytes(CHUNK), b"\xff" * CHUNK
@@ -59,8 +60,14 @@ class Library:
 
     def __init__(self, base: Path = build.HERE, sanitizers: str = "") -> None:
         self.ffi = FFI()
-        self.ffi.cdef(declarations(base / "include" / "gpamap.h"))
+        for header in HEADERS:
+            self.ffi.cdef(declarations(base / "include" / header))
         self.functions: Any = self.ffi.dlopen(str(build.shared_library(base, sanitizers)))
+
+
+def errno_name(error: int) -> str:
+    """The name of an error that the library returned. Where a number has two names, the one that the spec uses."""
+    return {errno.EOPNOTSUPP: "EOPNOTSUPP"}.get(-error, errno.errorcode[-error])
 
 
 def set_bits(bitmap: mmap.mmap, pages: Pages) -> None:
@@ -265,7 +272,7 @@ class Map:
         return self.ffi.new(kind, fields) if readable else self.ffi.NULL
 
     def refused(self, error: int) -> Refused:
-        return Refused(errno.errorcode[-error])
+        return Refused(errno_name(error))
 
     def done(self, error: int) -> StepResult:
         return self.refused(error) if error else Done()

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from conformance.target import Answer, Environment, Errored, Results, Trial
-from conformance.targets.c import build
+from conformance.targets.c import binding, build, device
 from conformance.targets.c.binding import Library, Map
+from conformance.targets.c.device import VhostDevice
 from spec.profile import Profile
-from spec.step import OPERATIONS
+from spec.step import MEMSLOTS, OPERATIONS, subject_of
 
 VERSION = "0.1"
 
 # What the library can be: any numbers, but neither the second form of the call nor guest memory files.
 LIBRARY_PROFILE = Profile(region2=False, guest_memfd="absent")
+
+# The requests that it has calls for.
+CALLS = binding.HANDLERS.keys() | device.HANDLERS.keys()
 
 
 class CInProcess:
@@ -43,12 +47,12 @@ class CInProcess:
             name=self.name,
             version=VERSION,
             profile=self.profile,
-            operations=tuple(operation.name for operation in OPERATIONS),
+            operations=tuple(operation.name for operation in OPERATIONS if operation.request in CALLS),
             facts={"build": build.version_of(build.compiler()).partition("\n")[0]},
         )
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
-        """Each trial on a fresh map."""
+        """Each trial on a fresh map, or a new device."""
         if self.library is None:
             raise RuntimeError("start the target before it is run")
         for trial in trials:
@@ -56,7 +60,8 @@ class CInProcess:
 
     def answer(self, library: Library, trial: Trial) -> Answer:
         try:
-            with Map(library, self.profile) as one:
+            subject = Map if subject_of(trial.requests) is MEMSLOTS else VhostDevice
+            with subject(library, self.profile) as one:
                 return Results(trial.id, tuple(one.do(request) for request in trial.requests))
         except Exception:
             return Errored(trial.id, traceback.format_exc())

@@ -131,8 +131,8 @@ BUGS: tuple[Bug, ...] = (
         (
             "index.c",
             "\tindex->count++;\n\tcompute_reach_from(index, position);",
-            "\tindex->count++;\n\tindex->entries[position].reach = last;\n"
-            "\tif (position && index->entries[position - 1].reach > last)\n"
+            "\tindex->count++;\n\tindex->entries[position].reach = entry.last;\n"
+            "\tif (position && index->entries[position - 1].reach > entry.last)\n"
             "\t\tindex->entries[position].reach = index->entries[position - 1].reach;",
         ),
     ),

@@ -6,16 +6,22 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from conformance.targets.c import build
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "libgpamap.md").read_text()
 
 
-def test_the_example_compiles_and_prints_what_the_page_says(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```c\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = list(
+    zip(re.findall(r"```c\n(.*?)```", PAGE, re.DOTALL), re.findall(r"It prints `(.*?)`", PAGE), strict=True)
+)
+
+
+@pytest.mark.parametrize(("example", "output"), EXAMPLES, ids=["slots", "device"])
+def test_the_example_compiles_and_prints_what_the_page_says(example: str, output: str, tmp_path: Path) -> None:
     (commands,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    (output,) = re.findall(r"It prints `(.*?)`", PAGE)
     (tmp_path / "example.c").write_text(example)
     (tmp_path / "conformance").symlink_to(ROOT / "conformance")
     done = subprocess.run(
@@ -31,4 +37,5 @@ def test_the_example_compiles_and_prints_what_the_page_says(tmp_path: Path) -> N
 
 def test_every_source_file_is_on_the_page_and_is_there() -> None:
     named = set(re.findall(r"`(\w+\.[ch])`", PAGE)) - {"example.c"}
-    assert named == {file.name for file in (build.HERE / "src").iterdir()}
+    there = [file.name for part in ("src", "include") for file in (build.HERE / part).iterdir()]
+    assert named == set(there)

@@ -2,7 +2,7 @@
 /* An index: ranges in order, searched by their running maximum. Serves guest addresses, host addresses and slot words. */
 #include <string.h>
 
-#include "internal.h"
+#include "index.h"
 
 #define SMALLEST_ROOM 8
 
@@ -25,14 +25,14 @@ size_t index_seek(const struct index *index, uint64_t address)
 	return low;
 }
 
-/* The leftmost slot that holds the address, or NULL. */
-struct slot *index_at(const struct index *index, uint64_t address)
+/* The leftmost entry that holds the address, or NULL. */
+const struct entry *index_at(const struct index *index, uint64_t address)
 {
 	size_t position = index_seek(index, address);
 
 	if (position == index->count || index->entries[position].start > address)
 		return NULL;
-	return index->entries[position].slot;
+	return &index->entries[position];
 }
 
 /* The position of the first entry at or after `position` that shares an address with first .. last, else `count`. */
@@ -47,7 +47,7 @@ size_t index_next(const struct index *index, size_t position, uint64_t first, ui
 /* ---- Edit ---- */
 
 /* See to it that `room` entries will fit. Does not touch what readers read: the larger array is taken when it is needed. */
-int index_reserve(struct gpamap *map, struct index *index, size_t room)
+int index_reserve(const struct memory *memory, struct index *index, size_t room)
 {
 	struct entry *spare;
 	size_t larger = index->room * 2;
@@ -58,30 +58,30 @@ int index_reserve(struct gpamap *map, struct index *index, size_t room)
 		larger = SMALLEST_ROOM;
 	if (larger < room)
 		larger = room;
-	spare = map_alloc(map, larger * sizeof(*spare));
+	spare = memory_take(memory, larger * sizeof(*spare));
 	if (!spare)
 		return -ENOMEM;
 	if (index->spare)
-		map_free(map, index->spare, index->spare_room * sizeof(*spare));
+		memory_give(memory, index->spare, index->spare_room * sizeof(*spare));
 	index->spare = spare;
 	index->spare_room = larger;
 	return 0;
 }
 
-static void take_spare(struct gpamap *map, struct index *index)
+static void take_spare(const struct memory *memory, struct index *index)
 {
 	if (index->count)
 		memcpy(index->spare, index->entries, index->count * sizeof(*index->entries));
 	if (index->entries)
-		map_free(map, index->entries, index->room * sizeof(*index->entries));
+		memory_give(memory, index->entries, index->room * sizeof(*index->entries));
 	index->entries = index->spare;
 	index->room = index->spare_room;
 	index->spare = NULL;
 	index->spare_room = 0;
 }
 
-/* The position of the first entry that is not before (start, word). */
-static size_t place_of(const struct index *index, uint64_t start, uint32_t word)
+/* The position of the first entry that is not before (start, rank). */
+size_t index_place(const struct index *index, uint64_t start, uint64_t rank)
 {
 	size_t low = 0;
 	size_t high = index->count;
@@ -90,7 +90,7 @@ static size_t place_of(const struct index *index, uint64_t start, uint32_t word)
 		size_t middle = low + (high - low) / 2;
 		const struct entry *entry = &index->entries[middle];
 
-		if (entry->start < start || (entry->start == start && entry->slot->word < word))
+		if (entry->start < start || (entry->start == start && entry->rank < rank))
 			low = middle + 1;
 		else
 			high = middle;
@@ -110,24 +110,23 @@ static void compute_reach_from(struct index *index, size_t position)
 }
 
 /* Room was reserved. */
-void index_insert(struct gpamap *map, struct index *index, uint64_t start, uint64_t last, struct slot *slot)
+void index_insert(const struct memory *memory, struct index *index, struct entry entry)
 {
-	size_t position = place_of(index, start, slot->word);
+	size_t position = index_place(index, entry.start, entry.rank);
 
 	if (index->count == index->room)
-		take_spare(map, index);
+		take_spare(memory, index);
 	memmove(&index->entries[position + 1], &index->entries[position],
 		(index->count - position) * sizeof(*index->entries));
-	index->entries[position] = (struct entry){.start = start, .last = last, .slot = slot};
+	index->entries[position] = entry;
 	index->count++;
 	compute_reach_from(index, position);
 }
 
-/* The slot is there. */
-void index_remove(struct index *index, uint64_t start, const struct slot *slot)
+/* The entry is there. */
+void index_remove(struct index *index, uint64_t start, uint64_t rank)
 {
-	size_t position = place_of(index, start, slot->word);
-
+	size_t position = index_place(index, start, rank);
 	size_t i;
 
 	index->count--;
@@ -136,10 +135,17 @@ void index_remove(struct index *index, uint64_t start, const struct slot *slot)
 	compute_reach_from(index, position);
 }
 
-void index_drop(struct gpamap *map, struct index *index)
+/* There are only `count` entries now, and those before `changed_from` are as they were. */
+void index_cut(struct index *index, size_t count, size_t changed_from)
+{
+	index->count = count;
+	compute_reach_from(index, changed_from);
+}
+
+void index_drop(const struct memory *memory, struct index *index)
 {
 	if (index->entries)
-		map_free(map, index->entries, index->room * sizeof(*index->entries));
+		memory_give(memory, index->entries, index->room * sizeof(*index->entries));
 	if (index->spare)
-		map_free(map, index->spare, index->spare_room * sizeof(*index->spare));
+		memory_give(memory, index->spare, index->spare_room * sizeof(*index->spare));
 }

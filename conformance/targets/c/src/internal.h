@@ -20,11 +20,9 @@
 #ifndef GPAMAP_INTERNAL_H
 #define GPAMAP_INTERNAL_H
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 
-#include "gpamap.h"
+#include "index.h"
 
 #define PAGE_SHIFT 12
 #define WORD_PAGES 64
@@ -65,24 +63,6 @@ static inline uint64_t last_host(const struct slot *slot)
 	return slot->host + (slot->last - slot->first);
 }
 
-/* Ranges in order of (start, slot word). `reach` is the largest `last` up to and with this entry: it never falls, so that
- * one binary search finds the leftmost entry that reaches an address, whether ranges overlap or not. */
-struct entry {
-	uint64_t start;
-	uint64_t last;
-	uint64_t reach;
-	struct slot *slot;
-};
-
-/* `spare` is a larger array, waiting until the index may be changed. */
-struct index {
-	struct entry *entries;
-	size_t count;
-	size_t room;
-	struct entry *spare;
-	size_t spare_room;
-};
-
 struct gpamap_view {
 	struct gpamap *map;
 	struct index by_hva;
@@ -109,6 +89,7 @@ struct gpamap_reader {
 
 struct gpamap {
 	struct gpamap_config config;
+	struct memory memory;
 	uint64_t owner;
 
 	struct gpamap_view *views[2];
@@ -129,15 +110,6 @@ struct gpamap {
 void *map_alloc(struct gpamap *map, size_t size);
 void map_free(struct gpamap *map, void *memory, size_t size);
 bool is_owner(const struct gpamap *map);
-
-/* index.c */
-size_t index_seek(const struct index *index, uint64_t address);
-struct slot *index_at(const struct index *index, uint64_t address);
-size_t index_next(const struct index *index, size_t position, uint64_t first, uint64_t last);
-int index_reserve(struct gpamap *map, struct index *index, size_t room);
-void index_insert(struct gpamap *map, struct index *index, uint64_t start, uint64_t last, struct slot *slot);
-void index_remove(struct index *index, uint64_t start, const struct slot *slot);
-void index_drop(struct gpamap *map, struct index *index);
 
 /* view.c */
 struct gpamap_view *view_new(struct gpamap *map);

@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making and freeing a map. */
-#include <stdlib.h>
-
 #include "internal.h"
 
 #define LARGEST_COUNT 65536 /* half a slot word */
 
-static void *libc_zalloc(void *context, size_t size)
-{
-	(void)context;
-	return calloc(1, size);
-}
-
-static void libc_release(void *context, void *memory, size_t size)
-{
-	(void)context;
-	(void)size;
-	free(memory);
-}
-
 void *map_alloc(struct gpamap *map, size_t size)
 {
-	return map->config.zalloc(map->config.context, size);
+	return memory_take(&map->memory, size);
 }
 
 void map_free(struct gpamap *map, void *memory, size_t size)
 {
-	map->config.release(map->config.context, memory, size);
+	memory_give(&map->memory, memory, size);
 }
 
 bool is_owner(const struct gpamap *map)
@@ -37,25 +22,23 @@ bool is_owner(const struct gpamap *map)
 static bool is_bad(const struct gpamap_config *config)
 {
 	return config->user_slots < 1 || config->user_slots > LARGEST_COUNT || config->address_spaces < 1 ||
-	       config->address_spaces > LARGEST_COUNT || !config->zalloc != !config->release;
+	       config->address_spaces > LARGEST_COUNT;
 }
 
 int gpamap_create(const struct gpamap_config *config, struct gpamap **map)
 {
-	struct gpamap_config full = *config;
+	struct memory memory = {config->zalloc, config->release, config->context};
 	struct gpamap *new;
 
-	if (is_bad(config))
+	if (is_bad(config) || memory_is_bad(&memory))
 		return -EINVAL;
-	if (!full.zalloc) {
-		full.zalloc = libc_zalloc;
-		full.release = libc_release;
-	}
-	new = full.zalloc(full.context, sizeof(*new));
+	memory = memory_or_libc(memory);
+	new = memory_take(&memory, sizeof(*new));
 	if (!new)
 		return -ENOMEM;
-	new->config = full;
-	new->owner = full.caller ? full.caller(full.context) : 0;
+	new->config = *config;
+	new->memory = memory;
+	new->owner = config->caller ? config->caller(config->context) : 0;
 	new->views[0] = view_new(new);
 	new->views[1] = view_new(new);
 	if (!new->views[0] || !new->views[1]) {

@@ -101,9 +101,9 @@ int reserve_for(struct gpamap *map, uint32_t space)
 	for (i = 0; i < 2; i++) {
 		struct gpamap_view *view = map->views[i];
 
-		if (index_reserve(map, &view->by_gpa[space], now->by_gpa[space].count + 1) ||
-		    index_reserve(map, &view->by_hva, now->by_hva.count + 1) ||
-		    index_reserve(map, &view->by_word, now->by_word.count + 1))
+		if (index_reserve(&map->memory, &view->by_gpa[space], now->by_gpa[space].count + 1) ||
+		    index_reserve(&map->memory, &view->by_hva, now->by_hva.count + 1) ||
+		    index_reserve(&map->memory, &view->by_word, now->by_word.count + 1))
 			return -ENOMEM;
 	}
 	return 0;

@@ -22,24 +22,29 @@ void view_free(struct gpamap_view *view)
 	uint32_t space;
 
 	for (space = 0; space < map->config.address_spaces; space++)
-		index_drop(map, &view->by_gpa[space]);
-	index_drop(map, &view->by_hva);
-	index_drop(map, &view->by_word);
+		index_drop(&map->memory, &view->by_gpa[space]);
+	index_drop(&map->memory, &view->by_hva);
+	index_drop(&map->memory, &view->by_word);
 	map_free(map, view, view_size(map));
 }
 
 /* ---- Search ---- */
 
+static struct slot *slot_in(const struct entry *entry)
+{
+	return entry ? entry->slot : NULL;
+}
+
 struct slot *view_slot(const struct gpamap_view *view, uint32_t word)
 {
-	return index_at(&view->by_word, word);
+	return slot_in(index_at(&view->by_word, word));
 }
 
 struct slot *view_holding(const struct gpamap_view *view, uint32_t space, uint64_t gpa)
 {
 	if (space >= view->map->config.address_spaces)
 		return NULL;
-	return index_at(&view->by_gpa[space], gpa);
+	return slot_in(index_at(&view->by_gpa[space], gpa));
 }
 
 /* Whether another slot of the same address space has a byte in first .. last. */
@@ -56,17 +61,24 @@ bool view_overlaps(const struct gpamap_view *view, uint32_t word, uint64_t first
 
 /* ---- Edit ---- */
 
+static void insert(struct gpamap_view *view, struct index *index, uint64_t start, uint64_t last, struct slot *slot)
+{
+	struct entry entry = {.start = start, .last = last, .rank = slot->word, .slot = slot};
+
+	index_insert(&view->map->memory, index, entry);
+}
+
 /* Take `old` out and put `new` in; either may be NULL. Cannot fail: room was reserved. */
 void view_replace(struct gpamap_view *view, struct slot *old, struct slot *new)
 {
 	if (old) {
-		index_remove(&view->by_gpa[space_of(old->word)], old->first, old);
-		index_remove(&view->by_hva, old->host, old);
-		index_remove(&view->by_word, old->word, old);
+		index_remove(&view->by_gpa[space_of(old->word)], old->first, old->word);
+		index_remove(&view->by_hva, old->host, old->word);
+		index_remove(&view->by_word, old->word, old->word);
 	}
 	if (new) {
-		index_insert(view->map, &view->by_gpa[space_of(new->word)], new->first, new->last, new);
-		index_insert(view->map, &view->by_hva, new->host, last_host(new), new);
-		index_insert(view->map, &view->by_word, new->word, new->word, new);
+		insert(view, &view->by_gpa[space_of(new->word)], new->first, new->last, new);
+		insert(view, &view->by_hva, new->host, last_host(new), new);
+		insert(view, &view->by_word, new->word, new->word, new);
 	}
 }

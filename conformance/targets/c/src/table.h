@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The structure of a table and of a device, and what holds of them.
+ *
+ *     device ── memory table ──┐
+ *      │                       ├─ index: mappings by (first, age)      the order in which they count
+ *      ├── IOTLB ──────────────┘  queue: mappings from the next to be given up to the last
+ *      └── misses: not read, read
+ *
+ * A table holds each mapping in its index and in its queue, once each. The queue has the order of ages, unless the table is
+ * GPAMAP_LRU: then a mapping goes to its end when it is used.
+ */
+#ifndef GPAMAP_TABLE_H
+#define GPAMAP_TABLE_H
+
+#include "gpamap_vhost.h"
+#include "index.h"
+
+struct mapping {
+	uint64_t first; /* guest bytes */
+	uint64_t last;
+	uint64_t host;
+	uint32_t perm;
+	uint64_t age; /* how many were added before */
+	struct mapping *sooner; /* given up before this one */
+	struct mapping *later;
+};
+
+struct gpamap_table {
+	struct memory memory;
+	size_t limit;
+	uint32_t retirement;
+	struct index index;
+	struct mapping *next_out;
+	struct mapping *last_out;
+	uint64_t added; /* the age of the next mapping */
+};
+
+/* Misses in the order in which they came. */
+struct miss {
+	struct gpamap_miss seen;
+	struct miss *next;
+};
+
+struct misses {
+	struct miss *oldest;
+	struct miss *newest;
+};
+
+struct gpamap_device {
+	struct gpamap_device_config config;
+	struct memory memory;
+	bool owned;
+	uint64_t owner;
+	uint32_t framing; /* of the misses to come */
+	bool has_table;
+	bool has_iotlb;
+	struct gpamap_table table; /* empty without has_table */
+	struct gpamap_table iotlb; /* empty without has_iotlb */
+	struct misses unread;
+	struct misses pending;
+};
+
+/* Whether `size` bytes from an address on are a range: at least one byte, and none past the last address. */
+static inline bool is_range(uint64_t first, uint64_t size)
+{
+	return size && size - 1 <= UINT64_MAX - first;
+}
+
+/* table.c */
+void table_init(struct gpamap_table *table, const struct memory *memory, size_t limit, uint32_t retirement);
+void table_clear(struct gpamap_table *table);
+void table_drop(struct gpamap_table *table);
+void table_use(struct gpamap_table *table, struct mapping *mapping);
+int table_take(struct gpamap_table *table, size_t count, struct mapping **taken);
+void table_fill(struct gpamap_table *table, struct mapping *taken);
+
+/* translate.c */
+int table_walk(const struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,
+	       struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
+void table_walked(struct gpamap_table *table, const struct gpamap_segment *segments, size_t count);
+
+/* miss.c */
+struct miss *miss_new(const struct memory *memory, struct gpamap_miss seen);
+void misses_add(struct misses *misses, struct miss *miss);
+struct miss *misses_take_oldest(struct misses *misses);
+void misses_answer(const struct memory *memory, struct misses *misses, uint64_t first, uint64_t last,
+		   struct gpamap_woken *woken);
+void misses_drop(const struct memory *memory, struct misses *misses);
+
+#endif
