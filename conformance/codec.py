@@ -9,6 +9,7 @@
                 {"slots": [{"space": 0, "id": 0, "first": ..., "last": ..., "host": HOST, "flags": 1, "dirty": []}]}
                 {"ranges": [{"space": 0, "id": 0, "first": ..., "last": ...}]}
                 {"unobservable": "why"}                          only in answers, only to queries
+                and those of a vhost device: conformance/codec_vhost.py
     HOST        {"backing": "A", "offset": "0x3000"} or "0x7f0000000000"
 
 Ranges include both ends. Decoding raises FormatError with the JSON path of what is wrong.
@@ -20,6 +21,14 @@ import dataclasses
 import json
 from typing import Any, cast
 
+from conformance.codec_vhost import (
+    device_json,
+    device_outcome_from,
+    device_outcome_json,
+    names_no_rule,
+    segments_from,
+    segments_json,
+)
 from conformance.fields import (
     FIELDS,
     OPERATIONS_BY_NAME,
@@ -37,6 +46,7 @@ from conformance.fields import (
     encode_host,
     encode_pages,
 )
+from conformance.rules import rule_named
 from conformance.target import Answer, Crashed, Errored, Refused, Results, Skipped, StepResult, Trial, Unobservable
 from spec.memslots.slot import Vm
 from spec.outcome import (
@@ -48,7 +58,6 @@ from spec.outcome import (
     Mmio,
     Outcome,
     Rejected,
-    Segment,
     Slots,
     SlotView,
     Touched,
@@ -57,10 +66,8 @@ from spec.outcome import (
 from spec.pages import Pages
 from spec.profile import Profile
 from spec.rule import Rule
-from spec.step import all_rules, operation_of
+from spec.step import operation_of
 from spec.units import U32_MAX
-
-RULES: dict[str, Rule] = {rule.id: rule for rule in all_rules()}
 
 
 def canonical(value: Any) -> str:
@@ -104,6 +111,9 @@ def request_from(document: Any, where: str = "$") -> Any:
 
 def outcome_json(outcome: StepResult) -> dict[str, Any]:
     """An expected outcome, or what a target reported, as JSON."""
+    document = device_outcome_json(outcome)
+    if document is not None:
+        return document
     match outcome:
         case Done():
             return {"done": True}
@@ -116,8 +126,7 @@ def outcome_json(outcome: StepResult) -> dict[str, Any]:
         case DirtyPages(pages, bitmap_bytes):
             return {"dirty": encode_pages(pages), "bitmap_bytes": bitmap_bytes}
         case Written(segments, stopped_by):
-            document: dict[str, Any] = {"written": [segment_json(segment) for segment in segments]}
-            document["complete"] = stopped_by is None
+            document = {"written": segments_json(segments), "complete": stopped_by is None}
             if isinstance(stopped_by, Rule):
                 document["rule"] = stopped_by.id
             return document
@@ -132,10 +141,6 @@ def outcome_json(outcome: StepResult) -> dict[str, Any]:
         case GuestRanges(ranges):
             return {"ranges": [range_json(guest_range) for guest_range in ranges]}
     raise TypeError(f"{type(outcome).__name__} is not an outcome")
-
-
-def segment_json(segment: Segment) -> dict[str, Any]:
-    return {"first": hex(segment.first), "last": hex(segment.last), "host": encode_host(segment.host)}
 
 
 def slot_json(slot: SlotView) -> dict[str, Any]:
@@ -168,6 +173,8 @@ def expected_from(document: Any, where: str = "$") -> Outcome:
         raise FormatError(where, "an expected rejection names its rule")
     if isinstance(result, Written) and isinstance(result.stopped_by, Refused):
         raise FormatError(where, "an expected write that is not complete names the rule that stopped it")
+    if names_no_rule(result):
+        raise FormatError(where, "an expectation has events as the specification has them, with their rules")
     return cast(Outcome, result)
 
 
@@ -180,6 +187,9 @@ def result_from(document: Any, where: str = "$") -> StepResult:
         if document["done"] is not True:
             raise FormatError(f"{where}.done", "is true, or is not there")
         return Done()
+    found = device_outcome_from(document, where)
+    if found is not None:
+        return cast(StepResult, found)
     if "error" in document:
         decode_object(where, document, ("error",), ("rule",))
         errno = decode_text(f"{where}.error", document["error"])
@@ -219,35 +229,20 @@ def result_from(document: Any, where: str = "$") -> StepResult:
         decode_object(where, document, ("ranges",))
         items = decode_list(f"{where}.ranges", document["ranges"])
         return GuestRanges(tuple(range_from(item, f"{where}.ranges[{index}]") for index, item in enumerate(items)))
-    known = "done, error, unobservable, dirty, written, touched, mmio, located, slots, ranges"
+    known = "done, error, unobservable, dirty, written, touched, mmio, located, slots, ranges, translated, faulted, "
+    known += "ran, taken, miss, nothing_read, table"
     raise FormatError(where, f"no outcome has the members {', '.join(document) or '(none)'}; one of {known} is needed")
-
-
-def rule_named(where: str, value: Any) -> Rule:
-    if not isinstance(value, str) or value not in RULES:
-        raise FormatError(where, f"there is no rule {value!r}")
-    return RULES[value]
 
 
 def written_from(document: dict[str, Any], where: str) -> Written:
     decode_object(where, document, ("written", "complete"), ("rule", "error"))
-    segments = []
-    for index, item in enumerate(decode_list(f"{where}.written", document["written"])):
-        here = f"{where}.written[{index}]"
-        decode_object(here, item, ("first", "last", "host"))
-        segments.append(
-            Segment(
-                decode_hex(f"{here}.first", item["first"]),
-                decode_hex(f"{here}.last", item["last"]),
-                decode_host(f"{here}.host", item["host"]),
-            )
-        )
+    segments = segments_from(document["written"], f"{where}.written")
     if decode_bool(f"{where}.complete", document["complete"]):
-        return Written(tuple(segments))
+        return Written(segments)
     if "rule" in document:
-        return Written(tuple(segments), stopped_by=rule_named(f"{where}.rule", document["rule"]))
+        return Written(segments, stopped_by=rule_named(f"{where}.rule", document["rule"]))
     stopped_by = Refused(decode_text(f"{where}.error", document.get("error", "")))
-    return Written(tuple(segments), stopped_by=cast(Rule, stopped_by))
+    return Written(segments, stopped_by=cast(Rule, stopped_by))
 
 
 def slot_from(document: Any, where: str) -> SlotView:
@@ -355,8 +350,12 @@ def profile_from(document: Any, where: str = "$") -> Profile:
     return Profile(**{name: switch_from(name, document[name], f"{where}.{name}") for name in names})
 
 
-def state_json(vm: Vm) -> dict[str, Any]:
-    """All of a VM's state, for people who follow a vector step by step."""
+def state_json(state: Any) -> dict[str, Any]:
+    """All of a VM's or a device's state, for people who follow a vector step by step."""
+    return vm_json(state) if isinstance(state, Vm) else device_json(state)
+
+
+def vm_json(vm: Vm) -> dict[str, Any]:
     from spec.memslots.lookup import in_order, view
 
     return {

@@ -27,8 +27,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from conformance.codec import RULES, canonical
+from conformance.codec import canonical
 from conformance.fields import FormatError, decode_int, decode_list, decode_object, decode_text
+from conformance.rules import RULES
 from conformance.verdict import DEVIATING, NOT_RUN, PASSED, UNEXPLAINED, Judgement
 
 TARGETS = Path(__file__).parent / "targets"

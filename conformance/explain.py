@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from conformance.codec import RULES, canonical, outcome_json, request_json, state_json, switch_json
+from conformance.codec import canonical, outcome_json, request_json, state_json, switch_json
+from conformance.explain_vhost import device_lines, notes
 from conformance.files import repair_json
+from conformance.rules import RULES
 from conformance.vector import Vector
 from spec.memslots.lookup import in_order
-from spec.memslots.slot import EMPTY_VM, LOG_DIRTY_PAGES, READONLY, Slot, Vm
+from spec.memslots.slot import LOG_DIRTY_PAGES, READONLY, Slot, Vm
 from spec.outcome import Rejected
 from spec.profile import SWITCHES, Profile, with_switches
-from spec.step import operation_of, step
+from spec.step import operation_of, step, subject_of
 
 
 class NoSuchVector(Exception):
@@ -50,8 +52,13 @@ def slot_text(slot: Slot) -> str:
     )
 
 
-def state_lines(vm: Vm) -> list[str]:
-    """The state for people: one line a slot, and the modes that are not at rest."""
+def state_lines(state: Any) -> list[str]:
+    """The state for people."""
+    return vm_lines(state) if isinstance(state, Vm) else device_lines(state)
+
+
+def vm_lines(vm: Vm) -> list[str]:
+    """One line a slot, and the modes that are not at rest."""
     lines = [slot_text(slot) for slot in in_order(vm)]
     modes = []
     if vm.manual_protect:
@@ -89,27 +96,28 @@ def explain_lines(
         origin = f"  [{origins[target]}]" if origins and target in origins else ""
         yield f"  {target}: {entry['verdict']}{reason}{origin}"
     profile = profile_of(vector)
-    vm = EMPTY_VM
+    state = subject_of([one.request for one in vector.steps]).fresh
     for index, one in enumerate(vector.steps):
-        after, outcome = step(profile, vm, one.request)
+        after, outcome = step(profile, state, one.request)
         request = request_json(one.request)
         yield ""
         yield f"step {index}: {request.pop('op')} {canonical(request) if request else ''}".rstrip()
         if operation_of(one.request).changes_state:
-            yield from (f"    before  {line}" for line in state_lines(vm))
-            if after == vm:
+            yield from (f"    before  {line}" for line in state_lines(state))
+            if after == state:
                 yield "    after   as before"
             else:
                 yield from (f"    after   {line}" for line in state_lines(after))
         if isinstance(outcome, Rejected):
             yield f"    rule    {outcome.rule.id}: {outcome.rule.sentence} ({outcome.rule.source})"
+        yield from (f"    {note}" for note in notes(outcome))
         yield f"    expected  {canonical(outcome_json(one.expected))}"
         for target, entry in observed.items():
             results = entry.get("results")
             if results:
                 differs = any(difference["step"] == index for difference in entry.get("differences", ()))
                 yield f"    observed  {canonical(results[index])}  by {target}{'   <-- differs' if differs else ''}"
-        vm = after
+        state = after
 
 
 def explain_json(
@@ -117,20 +125,20 @@ def explain_json(
 ) -> dict[str, Any]:
     """The same for scripts."""
     profile = profile_of(vector)
-    vm = EMPTY_VM
+    state = subject_of([one.request for one in vector.steps]).fresh
     steps = []
     for one in vector.steps:
-        after, outcome = step(profile, vm, one.request)
+        after, outcome = step(profile, state, one.request)
         steps.append(
             {
                 "request": request_json(one.request, complete=True),
-                "before": state_json(vm),
+                "before": state_json(state),
                 "after": state_json(after),
                 "rule": outcome.rule.id if isinstance(outcome, Rejected) else None,
                 "expected": outcome_json(one.expected),
             }
         )
-        vm = after
+        state = after
     return {
         "id": vector.id,
         "title": vector.title,

@@ -16,12 +16,17 @@ from spec.operation import Operation
 from spec.pages import Pages, pages_in
 from spec.step import OPERATIONS
 from spec.units import U32_MAX, U64_MAX
+from spec.vhost.backend import NO_SOCKET, NONE, TAP
+from spec.vhost.device import Chain, Descriptor
+from spec.vhost.mem_table import Region
 
 # A file number that names no guest memory file of this VM says in words what it names instead.
 FILE_WORDS: dict[int, str] = {NO_FILE: "closed", NOT_A_GUEST_MEMFD: "other-kind", FILE_OF_ANOTHER_VM: "other-vm"}
 FILES_BY_WORD = {word: number for number, word in FILE_WORDS.items()}
 
 LONGEST_WRITE = 2**20  # bytes of one guest_write
+LAST_PAGE = 2**52  # no page, nor bit of a bitmap, has a larger number
+BACKENDS = (TAP, NONE, NO_SOCKET)
 
 
 class FormatError(Exception):
@@ -66,6 +71,35 @@ KIND_OF: dict[str, str] = {
     "space": "count",
     "hva_range.first": "host",
     "hva_range.last": "host",
+    # vhost
+    "features": "u64",
+    "regions": "regions",
+    "padding": "u32",
+    "regions_readable": "bool",
+    "first": "u64",
+    "last": "u64",
+    "base": "host",
+    "queue": "u32",
+    "set_ring_size.size": "u32",
+    "desc": "host",
+    "used": "host",
+    "avail": "host",
+    "log": "u64",
+    "backend": "backend",
+    "framing": "u32",
+    "write_message.length": "count",
+    "read_message.length": "count",
+    "packet.length": "count",
+    "translate.length": "u64",
+    "kind": "byte",
+    "iova": "u64",
+    "uaddr": "host",
+    "perm": "byte",
+    "asid": "u32",
+    "addr": "u64",
+    "access": "access",
+    "room": "count",
+    "chain": "chain",
 }
 
 
@@ -99,8 +133,25 @@ def encode_pages(pages: Pages) -> list[dict[str, int]]:
     return [{"first": first, "last": last} for first, last in pages.ranges]
 
 
+def encode_region(region: Region) -> dict[str, Any]:
+    return {"gpa": hex(region.gpa), "size": hex(region.size), "hva": encode_host(region.hva)}
+
+
+def encode_descriptor(one: Descriptor) -> dict[str, Any]:
+    """A descriptor: only one that is indirect has a table."""
+    document: dict[str, Any] = {"addr": hex(one.addr), "length": one.length, "writable": one.writable}
+    if one.table is not None:
+        document["table"] = [encode_descriptor(inner) for inner in one.table]
+        document["table_host"] = encode_host(one.table_host)
+    return document
+
+
 def encode(kind: str, value: Any) -> Any:
     """A field's value as JSON."""
+    if kind == "regions":
+        return [encode_region(region) for region in value]
+    if kind == "chain":
+        return [encode_descriptor(one) for one in value]
     if kind == "u64":
         return hex(value)
     if kind == "host":
@@ -181,8 +232,8 @@ def decode_pages(where: str, value: Any) -> Pages:
     for index, item in enumerate(decode_list(where, value)):
         here = f"{where}[{index}]"
         decode_object(here, item, ("first", "last"))
-        first = decode_int(f"{here}.first", item["first"], 0, 2**32 + 63)
-        last = decode_int(f"{here}.last", item["last"], 0, 2**32 + 63)
+        first = decode_int(f"{here}.first", item["first"], 0, LAST_PAGE)
+        last = decode_int(f"{here}.last", item["last"], 0, LAST_PAGE)
         if last < first:
             raise FormatError(here, f"the last page {last} comes before the first, {first}")
         ranges.append((first, last))
@@ -197,9 +248,53 @@ def decode_memfd(where: str, value: Any) -> int:
     return decode_int(where, value, 0, U32_MAX)
 
 
+def decode_backend(where: str, value: Any) -> str:
+    if value not in BACKENDS:
+        raise FormatError(where, f"{value!r} is no backend; there are {', '.join(BACKENDS)}")
+    return str(value)
+
+
+def decode_regions(where: str, value: Any) -> tuple[Region, ...]:
+    regions = []
+    for index, item in enumerate(decode_list(where, value)):
+        here = f"{where}[{index}]"
+        decode_object(here, item, ("gpa", "size", "hva"))
+        gpa, size = decode_hex(f"{here}.gpa", item["gpa"]), decode_hex(f"{here}.size", item["size"])
+        regions.append(Region(gpa, size, decode_host(f"{here}.hva", item["hva"])))
+    return tuple(regions)
+
+
+def decode_chain(where: str, value: Any) -> Chain:
+    items = enumerate(decode_list(where, value))
+    return tuple(decode_descriptor(f"{where}[{index}]", item) for index, item in items)
+
+
+def decode_descriptor(where: str, value: Any) -> Descriptor:
+    decode_object(where, value, ("addr", "length", "writable"), ("table", "table_host"))
+    if ("table" in value) != ("table_host" in value):
+        raise FormatError(where, "an indirect descriptor has both of table and table_host")
+    return Descriptor(
+        addr=decode_hex(f"{where}.addr", value["addr"]),
+        length=decode_int(f"{where}.length", value["length"], 0, U32_MAX),
+        writable=decode_bool(f"{where}.writable", value["writable"]),
+        table=decode_chain(f"{where}.table", value["table"]) if "table" in value else None,
+        table_host=decode_host(f"{where}.table_host", value["table_host"]) if "table" in value else 0,
+    )
+
+
 def decode(kind: str, where: str, value: Any) -> Any:
     """A field's value from JSON. Raises FormatError."""
     match kind:
+        case "byte":
+            return decode_int(where, value, 0, 255)
+        case "access":
+            return decode_int(where, value, 1, 2)
+        case "backend":
+            return decode_backend(where, value)
+        case "regions":
+            return decode_regions(where, value)
+        case "chain":
+            return decode_chain(where, value)
         case "bool":
             return decode_bool(where, value)
         case "u64":

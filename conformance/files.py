@@ -24,7 +24,6 @@ from typing import Any
 import jsonschema
 
 from conformance.codec import (
-    RULES,
     canonical,
     expected_from,
     outcome_json,
@@ -44,6 +43,7 @@ from conformance.fields import (
     decode_text,
     encode,
 )
+from conformance.rules import RULES
 from conformance.schema import schema
 from conformance.vector import Step, Vector
 from spec.step import operation_of

@@ -16,7 +16,7 @@ FRAME_HEADER = bytes(12) + b"\xff" * 6 + b"\x02\x00\x00\x00\x00\x01" + b"\x88\xb
 
 
 def byte_at(host: int) -> int:
-    """The byte at a host address, little endian within its word: 0x5a000000 + page, counted from A's first, and offset."""
+    """The byte at a host address, little endian within its word: 0x5a000000 + page (from A's first) + offset."""
     if packet_header() <= host < packet_header() + FRAME_HEADER_BYTES:
         return FRAME_HEADER[host - packet_header()]
     named = backings.name(host)

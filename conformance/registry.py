@@ -12,13 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from conformance.generate.build import MAIN_PROFILES, VARIANTS
+from conformance.generate.build import MAIN_PROFILES, VARIANTS, VHOST_PROFILES
 from conformance.protocol import AdapterTarget, name_is_unfit, words_of
 from conformance.runner import Plan
 from conformance.target import Answer, Environment, Results, StepResult, Target, Trial
-from spec.memslots.slot import EMPTY_VM
 from spec.profile import Profile
-from spec.step import OPERATIONS, step
+from spec.step import OPERATIONS, step, subject_of
 
 TARGETS: tuple[tuple[str, str], ...] = (
     ("model", "both reference models: model-tree (Linux 5.17 on), model-array (before)"),
@@ -31,7 +30,7 @@ TARGETS: tuple[tuple[str, str], ...] = (
 )
 
 KERNELS = ("6.1", "5.10")  # Debian kernels that the main job boots
-ALL_PROFILES: tuple[Profile, ...] = (*MAIN_PROFILES, *VARIANTS)
+ALL_PROFILES: tuple[Profile, ...] = tuple(dict.fromkeys((*MAIN_PROFILES, *VARIANTS, *VHOST_PROFILES)))
 VERSION = re.compile(r"[0-9]+(\.[0-9]+)+")
 HOST_DEVICE = Path("/dev/kvm")
 
@@ -63,10 +62,10 @@ class SpecTarget:
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
         for trial in trials:
-            vm = EMPTY_VM
+            state = subject_of(trial.requests).fresh
             results: list[StepResult] = []
             for request in trial.requests:
-                vm, outcome = step(self.profile, vm, request)
+                state, outcome = step(self.profile, state, request)
                 results.append(outcome)
             yield Results(trial.id, tuple(results))
 

@@ -1,8 +1,8 @@
 """Where vectors keep what is not packet data: rings, packet headers, indirect tables and dirty logs.
 
-Backing R holds, for each queue, the three parts of its ring and room for indirect tables, and one packet header. In IOTLB
-mode a vector maps the ring's I/O virtual addresses to these places: a target with real memory writes descriptors there.
-Backing L holds the dirty log. The data backings (A to D) hold the bytes that packets are made of.
+Backing R holds, for each queue, the three parts of its ring and room for indirect tables, and one packet header. In
+IOTLB mode a vector maps the ring's I/O virtual addresses to these places: a target with real memory writes
+descriptors there. Backing L holds the dirty log. The data backings (A to D) hold the bytes that packets are made of.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from conformance import backings
-from conformance.fields import FIELDS, FILES_BY_WORD, LONGEST_WRITE, OPERATIONS_BY_NAME, encode
+from conformance.fields import BACKENDS, FIELDS, FILES_BY_WORD, LONGEST_WRITE, OPERATIONS_BY_NAME, encode
 from spec.profile import SWITCHES
 from spec.step import all_rules
 
@@ -27,6 +27,26 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "find_slot": ("slots",),
     "hva_range": ("ranges",),
     "observe": ("slots",),
+    "set_owner": ("done",),
+    "reset_owner": ("done",),
+    "set_features": ("done",),
+    "set_backend_features": ("done",),
+    "set_mem_table": ("done",),
+    "add_region": ("done",),
+    "remove_region": ("done",),
+    "remove_range": ("done",),
+    "set_log_base": ("done",),
+    "set_ring_size": ("done",),
+    "set_ring_addresses": ("done",),
+    "set_backend": ("ran",),
+    "write_message": ("taken",),
+    "read_message": ("miss", "nothing_read"),
+    "translate": ("translated", "faulted"),
+    "transmit": ("ran",),
+    "offer": ("ran",),
+    "packet": ("ran",),
+    "kick": ("ran",),
+    "observe_maps": ("table",),
 }
 
 
@@ -59,6 +79,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "memfd": {"anyOf": [U32, {"enum": list(FILES_BY_WORD)}]},
     "length": {"type": "integer", "minimum": 1, "maximum": LONGEST_WRITE},
     "pages": ref("pages"),
+    "byte": {"type": "integer", "minimum": 0, "maximum": 255},
+    "access": {"enum": [1, 2]},
+    "backend": {"enum": list(BACKENDS)},
+    "regions": array(ref("region")),
+    "chain": array(ref("descriptor")),
 }
 
 
@@ -69,6 +94,43 @@ def operation_schema(name: str) -> dict[str, Any]:
         answers.append(ref("rejected"))
     expect = answers[0] if len(answers) == 1 else {"anyOf": answers}
     return record({"op": {"const": name}, "expect": expect}, fields)
+
+
+def device_answers(rule: dict[str, Any]) -> dict[str, Any]:
+    """What a vhost device answers."""
+    errno = {"enum": sorted({rule.errno for rule in all_rules()})}
+    segment = record({"first": ref("u64"), "last": ref("u64"), "host": ref("host")})
+    entry = record({"first": ref("u64"), "last": ref("u64"), "host": ref("host"), "perm": KINDS["byte"]})
+    entries = {"anyOf": [{"type": "null"}, array(entry)]}
+    true = {"const": True}
+    run = {"ran": array(ref("event")), "marked": ref("pages")}
+    return {
+        "translated": record({"translated": array(segment)}),
+        "faulted": record(
+            {"faulted": ref("end"), "error": errno, "rule": rule},
+            description="The first guest byte that could not be had.",
+        ),
+        "ran": record(run, description="What the device did, and the guest pages that it marked in the dirty log."),
+        "taken": record({"taken": U32, **run}),
+        "miss": record({"miss": record({"version": U32, "iova": ref("u64"), "access": KINDS["access"]})}),
+        "nothing_read": record({"nothing_read": true}),
+        "table": record({"table": entries, "iotlb": entries}),
+        "end": {
+            "type": "string",
+            "pattern": "^0x(0|[1-9a-f][0-9a-f]{0,15}|10000000000000000)$",
+            "description": "A guest byte, or 2^64: what would come after the last.",
+        },
+        "event": {
+            "anyOf": [
+                record({"sent": array(segment)}),
+                record({"received": array(segment)}),
+                record({"missed": ref("u64"), "access": KINDS["access"]}),
+                record({"blocked": true}),
+                record({"discarded": true}),
+                record({"broken": errno, "rule": rule}, {"at": ref("end")}),
+            ]
+        },
+    }
 
 
 @cache
@@ -98,6 +160,13 @@ def schema() -> dict[str, Any]:
                 "dirty": {"anyOf": [{"type": "null"}, ref("pages")]},
             }
         ),
+        "region": record({"gpa": ref("u64"), "size": ref("u64"), "hva": ref("host")}),
+        "descriptor": record(
+            {"addr": ref("u64"), "length": U32, "writable": {"type": "boolean"}},
+            {"table": array(ref("descriptor")), "table_host": ref("host")},
+            dependentRequired={"table": ["table_host"], "table_host": ["table"]},
+            description="Bytes for the device; one that is indirect has the descriptors of its table.",
+        ),
         "done": record({"done": {"const": True}}),
         "rejected": record({"error": {"enum": sorted({rule.errno for rule in all_rules()})}, "rule": rule}),
         "dirty": record({"dirty": ref("pages"), "bitmap_bytes": U32}),
@@ -110,6 +179,7 @@ def schema() -> dict[str, Any]:
         "located": record({"located": record({"host": ref("host"), "last": ref("u64")})}),
         "slots": record({"slots": array(ref("slot"))}),
         "ranges": record({"ranges": array(record({"space": U32, "id": U32, **guest}))}),
+        **device_answers(rule),
     }
     for name in FIELDS:
         definitions[f"op.{name}"] = operation_schema(name)

@@ -54,12 +54,17 @@ class ErrorSeen:
 
 
 @dataclass(frozen=True)
+class MissSeen:
+    """The queue waits for a miss: one came on the device's file. (It stands for `Missed`.)"""
+
+
+@dataclass(frozen=True)
 class NothingSeen:
     """The queue waits and nobody was told why. (`Blocked` and `Discarded` look like this from outside.)"""
 
 
-# What a target reports for a step. In `Written`, `stopped_by` is a Refused or None; in `Ran`, an event may be one of the
-# four above.
+# What a target reports for a step. In `Written`, `stopped_by` is a Refused or None; in `Ran`, an event may be one of
+# the five above; in `Faulted` and `Broken`, the rule may be a Refused.
 StepResult = Outcome | Refused | Unobservable
 
 

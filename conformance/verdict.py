@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.codec import outcome_json, switch_json
+from conformance.seen import device_answer_agrees
 from conformance.target import Answer, Crashed, Errored, Refused, Results, Skipped, StepResult, Unobservable
 from conformance.vector import Step, Vector
-from spec.memslots.slot import EMPTY_VM
 from spec.outcome import Outcome, Rejected, Written
 from spec.profile import SWITCHES, Profile
-from spec.step import operation_of, step
+from spec.step import operation_of, step, subject_of
 
 PASSED = "passed"
 DEVIATING = "deviating"  # known, listed beside the target with its reason
@@ -85,10 +85,10 @@ def expectations(vector: Vector, profile: Profile) -> tuple[Outcome, ...]:
     The spec is asked each time, also where the vector has the answer: a vector that forgot to name a switch would
     otherwise give a wrong verdict. Raises StaleVector where the two differ.
     """
-    vm = EMPTY_VM
+    state = subject_of([one.request for one in vector.steps]).fresh
     outcomes = []
     for one in vector.steps:
-        vm, outcome = step(profile, vm, one.request)
+        state, outcome = step(profile, state, one.request)
         outcomes.append(outcome)
     if all(published(switch.name, getattr(profile, switch.name)) for switch in SWITCHES):
         for number, (one, outcome) in enumerate(zip(vector.steps, outcomes, strict=True)):
@@ -117,7 +117,8 @@ def agrees(request: Any, expected: Outcome, result: StepResult) -> bool:
             and result.segments == expected.segments
             and (result.stopped_by is None) == (expected.stopped_by is None)
         )
-    return result == expected
+    agreed = device_answer_agrees(expected, result)
+    return result == expected if agreed is None else agreed
 
 
 def differences(steps: Sequence[Step], expected: Sequence[Outcome], results: Sequence[StepResult]) -> list[Difference]:
@@ -129,7 +130,8 @@ def differences(steps: Sequence[Step], expected: Sequence[Outcome], results: Seq
     ]
 
 
-READ_BACK = ("observe", "guest_write", "get_dirty_log")  # what the generators end a vector with, from `observe` on
+LOOKS = ("observe", "observe_maps")  # with one of them a vector begins to read the state back
+READ_BACK = (*LOOKS, "guest_write", "get_dirty_log", "translate", "transmit", "kick")  # the rest of a vector, then
 
 
 def subject(steps: Sequence[Step], family: str) -> list[int]:
@@ -143,7 +145,7 @@ def subject(steps: Sequence[Step], family: str) -> list[int]:
     end = len(steps)
     while end > 0 and operations[end - 1].name in READ_BACK:
         end -= 1
-    end = next((index for index in range(end, len(steps)) if operations[index].name == "observe"), len(steps))
+    end = next((index for index in range(end, len(steps)) if operations[index].name in LOOKS), len(steps))
     return [
         index
         for index, (one, operation) in enumerate(zip(steps[:end], operations, strict=False))

@@ -1,8 +1,8 @@
 """From a draft (requests and why they matter) to vectors: expectations, and the switches that these depend on.
 
-The spec is run once under a profile, and each step again under every other published value of every switch. Each
-rule looks at one switch at most, and effects look at none: so the switches that change an outcome alone are
-those that the vector depends on (`tests/conformance/test_switches.py` tries combinations).
+The spec is run once under a profile, and again under every other published value of every switch that it looked at.
+The vector depends on the switches that change an outcome alone (`tests/conformance/test_vectors.py` tries
+combinations).
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 
 from conformance.files import with_content_id
 from conformance.vector import Step, SwitchValue, Vector
-from spec.memslots.slot import EMPTY_VM, Vm
-from spec.outcome import Outcome, Rejected
+from spec.memslots.slot import EMPTY_VM
+from spec.outcome import Broken, Faulted, MessageTaken, Missed, Outcome, Ran, Rejected
 from spec.profile import PROFILES, SWITCHES, Profile, with_switches
 from spec.rule import Rule
-from spec.step import operation_of, step
+from spec.step import operation_of, step, subject_of
+from spec.vhost.translate import IN_IOTLB
 
 SEED = 0x67706173
 
-# The profiles that kernels showed, and one for each published value that none of these has.
+# For each subject: the profiles that kernels showed, and one for each published value that none of these has.
 MAIN_PROFILES: tuple[Profile, ...] = tuple(PROFILES.values())
 VARIANTS: tuple[Profile, ...] = (
     Profile(user_limit=2**56 - 4096),
@@ -32,6 +33,18 @@ VARIANTS: tuple[Profile, ...] = (
     Profile(region2=True, guest_memfd="bind", memfd_rebind_errno="EINVAL"),
     # As a 6.18 host without SMM and with 52 address bits showed it.
     Profile(address_spaces=1, max_gfn=2**40 - 1, region2=True, guest_memfd="bind", memfd_rebind_errno="EINVAL"),
+)
+
+VHOST_PROFILES: tuple[Profile, ...] = (
+    Profile(),
+    Profile(features=0x1033D008000),  # as 6.12 offers them
+    Profile(features=0x10B3D008000, iotlb_mode="follows"),  # as 7.2 does
+    Profile(iotlb_limit=4),
+    Profile(max_regions=3),
+    Profile(max_regions=3, iotlb_limit=4),  # a kernel whose two limits are set for tests
+    Profile(retirement="lru"),
+    Profile(iotlb_limit=4, retirement="lru"),
+    Profile(user_limit=2**56 - 4096),
 )
 
 
@@ -61,32 +74,38 @@ class RecordingProfile:
         return getattr(self.profile, name)
 
 
-def broken_rules(profile: Profile, vm: Vm, request: Any) -> tuple[Rule, ...]:
+def broken_rules(profile: Profile, state: Any, request: Any) -> tuple[Rule, ...]:
     """All rules that a request breaks, in the order in which they are checked."""
-    return tuple(check.rule for check in operation_of(request).checks if check.is_broken(profile, vm, request))
+    return tuple(check.rule for check in operation_of(request).checks if check.is_broken(profile, state, request))
 
 
-def states(profile: Profile, requests: Sequence[Any], start: Vm = EMPTY_VM) -> list[tuple[Vm, Outcome]]:
+def states(profile: Profile, requests: Sequence[Any]) -> list[tuple[Any, Outcome]]:
     """The state before each request, and its outcome."""
-    vm = start
+    state = subject_of(requests).fresh if requests else None
     trace = []
     for request in requests:
-        after, outcome = step(profile, vm, request)
-        trace.append((vm, outcome))
-        vm = after
+        after, outcome = step(profile, state, request)
+        trace.append((state, outcome))
+        state = after
     return trace
 
 
-def state_after(profile: Profile, requests: Sequence[Any]) -> Vm:
-    vm = EMPTY_VM
+def state_after(profile: Profile, requests: Sequence[Any], fresh: Any = EMPTY_VM) -> Any:
+    """The state that requests lead to; where there are none, the `fresh` one."""
+    state = subject_of(requests).fresh if requests else fresh
     for request in requests:
-        vm, _ = step(profile, vm, request)
-    return vm
+        state, _ = step(profile, state, request)
+    return state
 
 
-def differs(profile: Profile, requests: Sequence[Any], trace: Sequence[tuple[Vm, Outcome]]) -> bool:
-    """Whether the profile gives another outcome anywhere. As long as outcomes agree, states do."""
-    return any(step(profile, vm, request)[1] != outcome for request, (vm, outcome) in zip(requests, trace, strict=True))
+def differs(profile: Profile, requests: Sequence[Any], trace: Sequence[tuple[Any, Outcome]]) -> bool:
+    """Whether the profile gives another outcome anywhere."""
+    state = trace[0][0] if trace else None
+    for request, (_, expected) in zip(requests, trace, strict=True):
+        state, outcome = step(profile, state, request)
+        if outcome != expected:
+            return True
+    return False
 
 
 def repaired(draft: Draft) -> tuple[Any, ...]:
@@ -145,7 +164,20 @@ def rules_in(steps: Iterable[Step]) -> tuple[str, ...]:
         stopped_by = getattr(one.expected, "stopped_by", None)
         if stopped_by is not None:
             found[stopped_by.id] = None
+        found.update(dict.fromkeys(rules_met(one.expected)))
     return tuple(found)
+
+
+def rules_met(outcome: Outcome) -> tuple[str, ...]:
+    """The rules by which a translation or a run stopped; a queue that waits for a miss stopped by that of the IOTLB."""
+    if isinstance(outcome, MessageTaken):
+        outcome = outcome.ran
+    if isinstance(outcome, Faulted):
+        return (outcome.rule.id,)
+    if not isinstance(outcome, Ran):
+        return ()
+    broken = [event.rule.id for event in outcome.events if isinstance(event, Broken)]
+    return (*broken, *(IN_IOTLB.id for event in outcome.events if isinstance(event, Missed)))
 
 
 class Collection:

@@ -1,8 +1,7 @@
 """For each rule: requests that break it and nothing else, and the same requests repaired.
 
-A case names a good request, and one field with a bad value. Both are checked against all rules of the operation: the
-good one breaks none, the bad one breaks exactly the rule it is for. The few rules that can only be broken
-together with another, or that no single field repairs, say so.
+A case names a good request, and one field with a bad value (`conformance.generate.cases`). The few rules that can only
+be broken together with another, or that no single field repairs, say so.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.backings import place
-from conformance.generate.build import Draft, broken_rules, state_after
+from conformance.generate import cases
+from conformance.generate.build import Draft
 from conformance.generate.readback import read_back
 from spec.memslots.access import GuestWrite, VcpuWrite
 from spec.memslots.clear_dirty_log import ClearDirtyLog
@@ -25,7 +25,6 @@ from spec.memslots.set_region import SetRegion
 from spec.memslots.slot import FILE_OF_ANOTHER_VM, GUEST_MEMFD, LOG_DIRTY_PAGES, NO_FILE, NOT_A_GUEST_MEMFD, READONLY
 from spec.pages import pages_in
 from spec.profile import Profile
-from spec.step import operation_of
 from spec.units import PAGE_SIZE
 
 P = PAGE_SIZE
@@ -42,22 +41,10 @@ ON_FILE = replace(CREATE, version=2, flags=GUEST_MEMFD, memfd=0, memfd_offset=0)
 
 
 @dataclass(frozen=True)
-class Case:
-    """`good` is acceptable after `setup`; with `field` set to `bad` it breaks the rule.
+class Case(cases.Case):
+    """A case about memslots: unless it says otherwise, there is one other slot."""
 
-    With `field` empty, `good` itself breaks the rule, and leaving out step `without` of the setup repairs it, if that
-    is given. `also` are rules that are broken as well wherever this one is.
-    """
-
-    rule: str
-    good: Any
-    field: str = ""
-    bad: Any = None
     setup: tuple[Any, ...] = (CANARY,)
-    without: int | None = None
-    also: tuple[str, ...] = ()
-    word: str = ""
-    accepted: bool = False  # this kernel has what the rule asks for: `good` is accepted, and nothing breaks the rule
 
 
 def region_cases(p: Profile) -> Iterator[Case]:
@@ -304,62 +291,13 @@ def lookup_cases(p: Profile) -> Iterator[Case]:
 GROUPS = (region_cases, overlap_cases, memfd_cases, log_cases, mode_cases, lookup_cases)
 
 
-def family_of(rule: str) -> str:
-    """The rule family: the first two words of a rule's id."""
-    return ".".join(rule.split(".")[:2])
+def look(profile: Profile, vm: Any, request: Any) -> list[Any]:
+    """How a VM is looked at after a request."""
+    return read_back(vm)
 
 
 def drafts(profile: Profile) -> Iterator[Draft]:
     """A rejected and an accepted vector for each case that this profile has."""
     for group in GROUPS:
         for case in group(profile):
-            yield from drafts_of(profile, case)
-
-
-def drafts_of(profile: Profile, case: Case) -> Iterator[Draft]:
-    if case.accepted:
-        yield accepting(profile, case, case.setup)
-        return
-    operation = operation_of(case.good).name
-    position = len(case.setup)
-    before = state_after(profile, case.setup)
-    bad = replace(case.good, **{case.field: case.bad}) if case.field else case.good
-    broken = tuple(rule.id for rule in broken_rules(profile, before, bad))
-    if broken != (case.rule, *case.also):
-        raise ValueError(f"a case for {case.rule} breaks {broken} under {profile}: {bad}")
-    repair: tuple[tuple[str, Any], ...] = ()
-    good_setup = case.setup
-    if case.field:
-        repair = (("step", position), (case.field, getattr(case.good, case.field)))
-    elif case.without is not None:
-        repair = (("step", position), ("without", case.without))
-        good_setup = case.setup[: case.without] + case.setup[case.without + 1 :]
-    subject = f"{operation} {case.field}" if case.field else operation
-    only = " together with " + ", ".join(case.also) + ", as always" if case.also else " and no other rule"
-    yield Draft(
-        title=f"{case.rule} rejects {subject}{' ' + case.word if case.word else ''}",
-        family=family_of(case.rule),
-        requests=(*case.setup, bad, *read_back(before)),
-        because=f"breaks {case.rule}{only}" + ("" if repair else "; nothing in the request can repair it"),
-        generator="rule",
-        rules=(case.rule,),
-        repair=repair,
-    )
-    if repair:
-        yield accepting(profile, case, good_setup)
-
-
-def accepting(profile: Profile, case: Case, setup: tuple[Any, ...]) -> Draft:
-    """The case repaired. Cases that differ in the bad value have this vector in common: it is about all their rules."""
-    broken = tuple(rule.id for rule in broken_rules(profile, state_after(profile, setup), case.good))
-    if broken:
-        raise ValueError(f"the repaired case for {case.rule} breaks {broken} under {profile}: {case.good}")
-    after = state_after(profile, (*setup, case.good))
-    return Draft(
-        title=f"{operation_of(case.good).name} breaks no rule{' ' + case.word if case.word else ''}",
-        family=family_of(case.rule),
-        requests=(*setup, case.good, *read_back(after)),
-        because="the repaired twin of requests that break the rules it is about",
-        generator="rule",
-        rules=(case.rule,),
-    )
+            yield from cases.drafts_of(profile, case, look)

@@ -14,7 +14,8 @@ from typing import Any
 
 from conformance.backings import place
 from conformance.generate.build import Draft, broken_rules, state_after
-from conformance.generate.by_rule import CANARY, CREATE, FILE, LOGGED, NEIGHBOUR, ON_FILE, family_of
+from conformance.generate.by_rule import CANARY, CREATE, FILE, LOGGED, NEIGHBOUR, ON_FILE
+from conformance.generate.cases import family_of
 from conformance.generate.readback import read_back
 from spec.memslots.access import GuestWrite
 from spec.memslots.clear_dirty_log import ClearDirtyLog

@@ -13,7 +13,7 @@ from typing import Any
 
 from conformance.codec import canonical, request_from, request_json
 from conformance.generate.build import Draft, state_after
-from conformance.generate.by_rule import family_of
+from conformance.generate.cases import family_of
 from conformance.generate.readback import read_back
 from conformance.generate.sequences import is_suitable
 from spec.memslots.access import GuestWrite, VcpuRead, VcpuWrite

@@ -17,10 +17,12 @@ from conformance.files import (
     schema_text,
 )
 from conformance.generate import boundary, by_rule, lifetime, precedence, sequences, witnesses
-from conformance.generate.build import MAIN_PROFILES, SEED, VARIANTS, Collection
+from conformance.generate.build import MAIN_PROFILES, SEED, VARIANTS, VHOST_PROFILES, Collection
+from conformance.generate.vhost import by_rule as vhost_by_rule
 from conformance.vector import Vector
 
 SCHEMA = "schema.json"
+VHOST_GENERATORS = (vhost_by_rule.drafts,)
 
 
 def all_vectors(seed: int = SEED) -> list[Vector]:
@@ -32,6 +34,8 @@ def all_vectors(seed: int = SEED) -> list[Vector]:
     seen: set[sequences.Situation] = set()
     collection.add_all(MAIN_PROFILES, lambda profile: sequences.drafts(profile, seed, seen))
     collection.add_all(MAIN_PROFILES, witnesses.drafts)
+    for drafts in VHOST_GENERATORS:
+        collection.add_all(VHOST_PROFILES, drafts)
     return list(collection.vectors.values())
 
 

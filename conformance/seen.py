@@ -1,0 +1,92 @@
+"""What a device's run looks like from outside, and whether a target that sees only that saw what is expected.
+
+A kernel shows a packet's bytes and not where they were, where a packet was written and not by which guest address,
+that there is a miss (userspace reads it to learn which), an error's errno and not its rule. A queue that waits in
+silence shows nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.payload import bytes_of, digest
+from conformance.target import ErrorSeen, MissSeen, NothingSeen, ReceivedAt, Refused, SentBytes
+from spec.outcome import Blocked, Broken, Discarded, Event, Faulted, MessageTaken, Missed, Ran, Received, Segment, Sent
+from spec.rule import Rule
+
+Pieces = tuple[tuple[int, int], ...]
+
+
+def joined(pieces: Pieces) -> Pieces:
+    """Pieces of host memory, as (address, bytes); those that continue each other are one."""
+    found: list[tuple[int, int]] = []
+    for host, length in pieces:
+        if length == 0:
+            continue
+        if found and found[-1][0] + found[-1][1] == host:
+            found[-1] = (found[-1][0], found[-1][1] + length)
+        else:
+            found.append((host, length))
+    return tuple(found)
+
+
+def pieces_of(segments: tuple[Segment, ...]) -> Pieces:
+    """Where the bytes of segments are in host memory."""
+    return joined(tuple((one.host, one.last - one.first + 1) for one in segments))
+
+
+def is_sent(segments: tuple[Segment, ...], seen: SentBytes) -> bool:
+    """Whether a packet that came out has the bytes of these segments."""
+    content = bytes_of(segments)
+    return seen == SentBytes(len(content), digest(content))
+
+
+def same_error(expected: Rule, seen: Rule | Refused) -> bool:
+    """Whether an error is the expected one: by its rule where it names one, else by errno."""
+    return seen == expected if isinstance(seen, Rule) else seen.errno == expected.errno
+
+
+def event_agrees(expected: Event, seen: Any) -> bool:
+    """Whether what was reported for an event is what it looks like there."""
+    match expected, seen:
+        case Sent(segments), SentBytes():
+            return is_sent(segments, seen)
+        case Received(segments), ReceivedAt(pieces):
+            return joined(pieces) == pieces_of(segments)
+        case Missed(), MissSeen():
+            return True
+        case Broken(), Broken(rule, at):
+            return at == expected.at and same_error(expected.rule, rule)
+        case Broken(rule), ErrorSeen(errno):
+            return errno is None or errno == rule.errno
+        case ((Blocked() | Discarded()), NothingSeen()):
+            return True
+    return bool(seen == expected)
+
+
+def is_silent(ran: Ran) -> bool:
+    """Whether nothing of a run can be seen from outside."""
+    return all(isinstance(event, Blocked | Discarded) for event in ran.events)
+
+
+def run_agrees(expected: Ran, seen: Any) -> bool:
+    """Whether a run went as expected: each event, in order, and exactly the marked pages."""
+    if not isinstance(seen, Ran) or seen.marked != expected.marked:
+        return False
+    if not seen.events and is_silent(expected):
+        return True
+    return len(seen.events) == len(expected.events) and all(
+        event_agrees(one, other) for one, other in zip(expected.events, seen.events, strict=True)
+    )
+
+
+def device_answer_agrees(expected: Any, seen: Any) -> bool | None:
+    """Whether an answer of the vhost line is the expected one; None where another line's is expected."""
+    match expected:
+        case Ran():
+            return run_agrees(expected, seen)
+        case MessageTaken(length, ran):
+            return isinstance(seen, MessageTaken) and seen.length == length and run_agrees(ran, seen.ran)
+        case Faulted(rule, at):
+            return isinstance(seen, Faulted) and seen.at == at and same_error(rule, seen.rule)
+    return None
