@@ -1,0 +1,49 @@
+"""What the models answer to a trial about a vhost device.
+
+The tree answers everything. The array is that of kernels which had neither an IOTLB nor messages, and with regions that
+overlap it finds others than the tree: such trials it does not run, and says why.
+"""
+
+from __future__ import annotations
+
+from conformance.target import Answer, Results, Skipped, StepResult, Trial
+from model.vhost.machine import DeviceMachine
+from model.vhost.sorted_array import ArrayDeviceMachine, NoIotlb
+from spec.profile import Profile
+from spec.step import VHOST_OPERATIONS, operation_of
+from spec.vhost.features import SET_BACKEND_FEATURES
+from spec.vhost.messages import READ_MESSAGE, WRITE_MESSAGE
+
+WITHOUT_ARRAY = (SET_BACKEND_FEATURES, WRITE_MESSAGE, READ_MESSAGE)
+ARRAY_OPERATIONS = tuple(operation for operation in VHOST_OPERATIONS if operation not in WITHOUT_ARRAY)
+
+
+def answer_of_tree(profile: Profile, trial: Trial) -> Answer:
+    """All requests of a trial, on a new device."""
+    machine = DeviceMachine(profile)
+    return Results(trial.id, tuple(machine.apply(request) for request in trial.requests))
+
+
+def answer_of_array(profile: Profile, trial: Trial) -> Answer:
+    """The same with a sorted array, or the reason why these kernels cannot be asked that."""
+    missing = sorted(
+        {operation_of(request).name for request in trial.requests} - {one.name for one in ARRAY_OPERATIONS}
+    )
+    if missing:
+        return Skipped(trial.id, f"kernels with an array have no {', '.join(missing)}")
+    machine = ArrayDeviceMachine(profile)
+    results: list[StepResult] = []
+    for number, request in enumerate(trial.requests):
+        try:
+            results.append(machine.apply(request))
+        except NoIotlb:
+            return Skipped(trial.id, f"step {number} asks for an IOTLB, which kernels with an array do not have")
+        overlap = machine.overlap()
+        if overlap is not None:
+            lower, upper = overlap
+            return Skipped(
+                trial.id,
+                f"after step {number} the regions from {lower.first:#x} and from {upper.first:#x} on overlap: an array "
+                "finds the one that starts last, the specification's is the one that starts first",
+            )
+    return Results(trial.id, tuple(results))
