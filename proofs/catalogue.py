@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 from proofs.theorem import Theorem
-from proofs.theorems import changes, dirty, lookups, refinement, settings, slots, sorted_array, two_sets
+from proofs.theorems import (
+    changes,
+    dirty,
+    interval_tree,
+    lookups,
+    red_black,
+    refinement,
+    settings,
+    slots,
+    sorted_array,
+    trees,
+    two_sets,
+)
 
-SUBJECTS = (slots, changes, lookups, dirty, settings, two_sets, sorted_array, refinement)
+SUBJECTS = (
+    slots,
+    changes,
+    lookups,
+    dirty,
+    settings,
+    two_sets,
+    sorted_array,
+    refinement,
+    trees,
+    red_black,
+    interval_tree,
+)
 
 THEOREMS: tuple[Theorem, ...] = tuple(theorem for subject in SUBJECTS for theorem in subject.THEOREMS)
 

@@ -4,6 +4,7 @@
     explorer            runs a function once for each way in which its branches can go
     anyset              a set of any size, known only by what is asked of it: for proofs
     fewset              a set of at most k members: for witnesses and counterexamples, which become plain values
+    trees       trees of any size, which unfold as far as code looks at them; choice: one int out of two
     pages, record       arbitrary sets of pages; records of arbitrary values
     concrete            from a solver's model back to plain Python values
 

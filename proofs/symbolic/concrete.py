@@ -13,6 +13,7 @@ from proofs.symbolic.fewset import FewSet
 from proofs.symbolic.integer import SymInt
 from proofs.symbolic.pages import SymPages
 from proofs.symbolic.record import SymWord
+from proofs.symbolic.trees import AnyAbove, AnyTree
 from spec.pages import Pages, pages_in
 
 
@@ -28,6 +29,8 @@ def plain(model: Any, value: Any) -> Any:
         return plain_pages(model, value)
     if isinstance(value, FewSet):
         return frozenset(plain(model, member) for there, member in value.members if holds(model, there))
+    if isinstance(value, AnyTree | AnyAbove):
+        return value.as_plain(lambda formula: holds(model, formula), lambda part: plain(model, part))
     if isinstance(value, tuple):
         return tuple(plain(model, part) for part in value)
     if is_dataclass(value) and not isinstance(value, type):

@@ -81,6 +81,13 @@ class Explorer:
         else:
             self.assumed.append(formula)
 
+    def learn(self, fact: Any) -> None:
+        """Take a definition as a fact, from now on: something that holds on every path."""
+        self.ground.append(fact)
+        for walk in self._walks:
+            if walk.solver is not None:
+                walk.solver.add(fact)
+
     def remember(self, key: Any, make: Callable[[], Any], *keep: Any) -> Any:
         """What `make` returned when first called for this key. `keep` are the objects whose identity is in the key."""
         if key not in self.memory:
@@ -175,7 +182,11 @@ class Explorer:
 
     def formula(self, predicate: Callable[[], Any]) -> Any:
         """One formula that says when a predicate without side effects is true."""
-        return _decision_tree(list(self._walk(predicate, {}, with_solver=False)), 0)
+        return _decision_tree(self.all_paths(predicate), 0)
+
+    def all_paths(self, run: Callable[[], Any]) -> list[Path]:
+        """Every path of a function without side effects, feasible or not. No two of them can be gone together."""
+        return list(self._walk(run, {}, with_solver=False))
 
 
 def _literal(formula: Any) -> tuple[Any, bool]:
