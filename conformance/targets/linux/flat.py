@@ -13,8 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.backings import BACKING_PAGES, BASES
+from conformance.backings import BACKING_PAGES, BASES, DATA
 from conformance.target import Refused, StepResult, Trial, Unobservable
+from conformance.targets.linux import flat_vhost
+from conformance.targets.linux.flat_step import (
+    BUFFER_OK,
+    FROM_OWNER,
+    READABLE,
+    SECOND_FORM,
+    FlatStep,
+    Garbled,
+    Unsuitable,
+    errno_name,
+    words32,
+)
 from spec.memslots.access import GuestWrite, VcpuRead, VcpuWrite
 from spec.memslots.call import Call
 from spec.memslots.clear_dirty_log import ClearDirtyLog
@@ -29,14 +41,12 @@ from spec.outcome import DirtyPages, Done, Mmio, Segment, Touched, Written
 from spec.pages import Pages, pages_in
 
 MAGIC = b"GPAFLAT\0"
-VERSION = 1
+VERSION = 2
 
-HEADER = struct.Struct("<8sIIQII4Q")
+HEADER = struct.Struct("<8sIIQII6Q")
 VECTOR = struct.Struct("<IIII")
 STEP = struct.Struct("<BBHIIi5Q")
 RANGE = struct.Struct("<QQ")
-
-FROM_OWNER, READABLE, BUFFER_OK, SECOND_FORM = 1, 2, 4, 8
 
 FRAME_MAGIC = b"GPAR"
 FRAME = struct.Struct("<4sIII")
@@ -44,32 +54,13 @@ CHECKSUM = struct.Struct("<I")
 RESULT = struct.Struct("<BBHI")
 HELLO, BEGIN, RESULTS, SKIPPED, ERRORED, END, FATAL, OUTPUT = range(1, 9)
 DONE, REFUSED, DIRTY_PAGES, WRITTEN, TOUCHED, MMIO, UNOBSERVABLE = range(7)
+BACKING_ORDER = (*DATA, "R", "L")
 LARGEST_FRAME = 2**28
 
 NO_QUERY = "userspace cannot ask a kernel for this"
 
 
-class Unsuitable(ValueError):
-    """A request that the kernel's structures have no room for (a flags word above 32 bits, say)."""
-
-
-class Garbled(ValueError):
-    """Bytes that are no results: a frame that was cut off, or whose checksum is wrong."""
-
-
 # VECTORS ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FlatStep:
-    """One step as its record has it."""
-
-    operation: int
-    bits: int = 0
-    slot: int = 0
-    file: int = 0
-    v: tuple[int, ...] = ()
-    ranges: tuple[tuple[int, int], ...] = ()
 
 
 def call_bits(request: Any) -> int:
@@ -82,13 +73,6 @@ def call_bits(request: Any) -> int:
     if isinstance(request, SetRegion):
         bits += SECOND_FORM * (request.version == 2)
     return bits
-
-
-def words32(request: Any, *names: str) -> None:
-    """Raise Unsuitable unless these fields fit into 32 bits."""
-    for name in names:
-        if not 0 <= getattr(request, name) < 2**32:
-            raise Unsuitable(f"{name} {getattr(request, name):#x} does not fit into 32 bits")
 
 
 def set_region(r: SetRegion) -> FlatStep:
@@ -137,6 +121,7 @@ ENCODERS: dict[type, Callable[[Any], FlatStep]] = {
     FindSlot: find_slot,
     HvaRange: lambda r: FlatStep(12, v=(r.first, r.last)),
     Observe: lambda r: FlatStep(13),
+    **flat_vhost.ENCODERS,
 }
 
 
@@ -183,12 +168,15 @@ DECODERS: dict[int, Callable[[FlatStep], Any]] = {
     11: lambda s: FindSlot(s.slot),
     12: lambda s: HvaRange(s.v[0], s.v[1]),
     13: lambda s: Observe(),
+    **flat_vhost.DECODERS,
 }
 
 
 def encode_step(request: Any) -> bytes:
     """The record of one request. Raises Unsuitable for what the kernel's structures have no room for."""
     encoder = ENCODERS.get(type(request))
+    if isinstance(request, flat_vhost.FOREIGN):
+        raise Unsuitable(f"Linux has no call for {type(request).__name__}")
     if encoder is None:
         raise Unsuitable(f"{type(request).__name__} is not the request of any operation")
     step = encoder(request)
@@ -212,7 +200,7 @@ def encode_vector(index: int, trial: Trial) -> bytes:
 def encode_file(records: Sequence[bytes]) -> bytes:
     """A whole file of the records that `encode_vector` made."""
     body = b"".join(records)
-    bases = tuple(BASES[name] for name in sorted(BASES))
+    bases = tuple(BASES[name] for name in BACKING_ORDER)
     return HEADER.pack(MAGIC, VERSION, len(records), HEADER.size + len(body), len(bases), BACKING_PAGES, *bases) + body
 
 
@@ -333,7 +321,7 @@ def decode_result(kind: int, stopped: bool, numbers: tuple[int, ...]) -> StepRes
     if kind == DONE and count == 0:
         return Done()
     if kind == REFUSED and count == 1:
-        return Refused(errno.errorcode.get(numbers[0], f"errno {numbers[0]}"))
+        return Refused(errno_name(numbers[0]))
     if kind == DIRTY_PAGES and count % 2 == 1:
         return DirtyPages(pages_in(tuple(zip(numbers[1::2], numbers[2::2], strict=True))), numbers[0])
     if kind == WRITTEN and count % 3 == 0:
@@ -346,6 +334,9 @@ def decode_result(kind: int, stopped: bool, numbers: tuple[int, ...]) -> StepRes
         return Mmio(numbers[0])
     if kind == UNOBSERVABLE and count == 0:
         return Unobservable(NO_QUERY)
+    device_result = flat_vhost.decode_result(kind, numbers)
+    if device_result is not None:
+        return device_result
     raise Garbled(f"no result has kind {kind} and {count} numbers")
 
 
@@ -370,5 +361,5 @@ def encode_result(result: StepResult) -> bytes:
         case Unobservable():
             kind, numbers = UNOBSERVABLE, ()
         case _:
-            raise TypeError(f"{type(result).__name__} is no result of a kernel")
+            kind, numbers = flat_vhost.encode_result(result)
     return RESULT.pack(kind, int(stopped), 0, len(numbers)) + struct.pack(f"<{len(numbers)}Q", *numbers)

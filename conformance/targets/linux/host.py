@@ -22,6 +22,7 @@ from conformance.target import (
 )
 from conformance.targets.linux import flat
 from conformance.targets.linux.build import guest_program
+from conformance.targets.linux.flat_step import Garbled, Unsuitable
 from conformance.targets.linux.memory import available_bytes, kernel_bytes
 from conformance.targets.linux.profile import environment_from
 from conformance.targets.linux.vm import MOST_CRASHES, answer_from
@@ -74,7 +75,7 @@ class Program:
                 break
             try:
                 yield from reader.feed(data)
-            except flat.Garbled as garbled:
+            except Garbled as garbled:
                 raise ProgramDied(f"what it sent is garbled: {garbled}") from None
 
     def ending(self) -> str:
@@ -136,7 +137,7 @@ class LinuxHost:
         for number, trial in enumerate(trials):
             try:
                 records[number] = flat.encode_vector(number, trial)
-            except flat.Unsuitable as misfit:
+            except Unsuitable as misfit:
                 unsuitable[number] = Skipped(trial.id, f"the kernel's interface has no room for it: {misfit}")
                 continue
             needed = kernel_bytes(self.profile, trial.requests)

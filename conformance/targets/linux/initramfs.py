@@ -7,7 +7,7 @@ the vectors are put behind it.
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from conformance.targets.linux.modules import Module
 
@@ -32,14 +32,19 @@ def archive(members: Sequence[tuple[str, int, bytes]]) -> bytes:
     return b"".join(entries) + entry(TRAILER, 0, b"", 0)
 
 
-def system(init: bytes, modules: Sequence[Module]) -> bytes:
-    """The archive with the init program and the modules in the order in which it is to load them."""
+def system(init: bytes, modules: Sequence[Module], parameters: Mapping[str, str] | None = None) -> bytes:
+    """The archive with the init program and the modules in the order in which it is to load them.
+
+    `parameters` has what a module is told when it is loaded, by its name.
+    """
+    told = parameters or {}
+    order = [f"{module.name}.ko {told.get(module.name, '')}".rstrip() + "\n" for module in modules]
     members = [
         ("init", stat.S_IFREG | 0o755, init),
         ("proc", stat.S_IFDIR | 0o755, b""),
         ("dev", stat.S_IFDIR | 0o755, b""),
         ("modules", stat.S_IFDIR | 0o755, b""),
-        ("modules/order", stat.S_IFREG | 0o644, "".join(f"{module.name}.ko\n" for module in modules).encode()),
+        ("modules/order", stat.S_IFREG | 0o644, "".join(order).encode()),
     ]
     members += [(f"modules/{module.name}.ko", stat.S_IFREG | 0o644, module.image) for module in modules]
     return archive(members)

@@ -6,10 +6,13 @@ probed value is therefore compared with what the kernel or the processor announc
 
 from __future__ import annotations
 
+from typing import Any
+
 from conformance.target import Environment, TargetFailed
+from conformance.targets.linux.flat_vhost import FOREIGN
 from conformance.verdict import published
 from spec.profile import Profile
-from spec.step import OPERATIONS
+from spec.step import MEMSLOT_OPERATIONS, VHOST_OPERATIONS
 from spec.units import PAGE_SIZE
 
 SHADOW_PAGING_BITS = 52  # the width of guest addresses where the processor does not translate them
@@ -32,13 +35,27 @@ def environment_from(name: str, hello: bytes, extra_facts: dict[str, str]) -> En
             memfd_rebind_errno=said["memfd_rebind_errno"],
             dirty_ring=said["dirty_ring"] == "1",
             smallest_dirty_ring=int(said["smallest_dirty_ring"]),
+            **(device_switches(said) if said.get("vhost") == "1" else {}),
         )
     except (KeyError, ValueError) as wrong:
         raise TargetFailed(f"{name}: the probe's answer makes no sense ({wrong})") from None
     facts = {key.removeprefix("fact."): value for key, value in said.items() if key.startswith("fact.")}
     facts |= extra_facts | cross_checked(profile, facts)
-    operations = tuple(op.name for op in OPERATIONS)
+    operations = tuple(op.name for op in MEMSLOT_OPERATIONS)
+    if said.get("vhost") == "1":
+        operations += tuple(op.name for op in VHOST_OPERATIONS if op.request not in FOREIGN)
     return Environment(name, said.get("version", "?"), profile, operations, facts, contradictions(profile, facts))
+
+
+def device_switches(said: dict[str, str]) -> dict[str, Any]:
+    """The switches of the vhost line. Retirement is not asked for: a kernel that retires otherwise than first in first
+    out shows it in the vectors."""
+    return {
+        "features": int(said["features"]),
+        "max_regions": int(said["max_regions"]),
+        "iotlb_limit": int(said["iotlb_limit"]),
+        "iotlb_mode": said["iotlb_mode"],
+    }
 
 
 def cross_checked(profile: Profile, facts: dict[str, str]) -> dict[str, str]:
@@ -85,6 +102,12 @@ def contradictions(profile: Profile, facts: dict[str, str]) -> tuple[str, ...]:
             f"max_gfn is {profile.max_gfn:#x} as probed, but guest addresses have "
             f"{' or '.join(str(bits) for bits in widths)} bits (CPUID, or shadow paging), or no limit"
         )
+    for name, limit, fact in (
+        ("max_regions", profile.max_regions, "vhost_max_mem_regions"),
+        ("iotlb_limit", profile.iotlb_limit, "vhost_max_iotlb_entries"),
+    ):
+        if fact in facts and facts[fact] != str(limit):
+            found.append(f"{name} is {limit} as probed, but the module's parameter says {facts[fact]}")
     # Nothing announces these: the published values are those that the kernel's source has.
     for name, value in (
         ("memfd_rebind_errno", profile.memfd_rebind_errno),

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.target import TargetUnavailable
-from conformance.targets.linux.flat import Frame, FrameReader, Garbled
+from conformance.targets.linux.flat import Frame, FrameReader
+from conformance.targets.linux.flat_step import Garbled
 
 QEMU = "qemu-system-x86_64"
 RESULT_PORT = 0xE9
@@ -39,13 +40,15 @@ ALARMS = (
 @dataclass(frozen=True)
 class MachineOptions:
     """How the machine is made: accelerator, memory in MiB, seconds for the boot, seconds without a sign of life that
-    count as a hang, and words for the kernel's command line."""
+    count as a hang, words for the kernel's command line, and what modules are told when they are loaded: (name of the
+    module, words)."""
 
     accelerator: str = "tcg"
     memory: int = 2048
     boot_seconds: float = 120
     silence_seconds: float = 90
     command_line: tuple[str, ...] = ()
+    module_parameters: tuple[tuple[str, str], ...] = ()
 
 
 class MachineDied(Exception):

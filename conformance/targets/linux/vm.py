@@ -24,10 +24,12 @@ from conformance.target import (
 from conformance.targets.linux import flat, initramfs
 from conformance.targets.linux.build import guest_program
 from conformance.targets.linux.fetch import Kernel, kernel_for
+from conformance.targets.linux.flat_step import Garbled, Unsuitable
 from conformance.targets.linux.modules import Module, in_load_order, index, of_another_release, taken_from
 from conformance.targets.linux.profile import environment_from
 from conformance.targets.linux.qemu import Machine, MachineDied, MachineOptions, qemu_program
 
+DEVICE_MODULES = ("tun", "tap", "vhost_net")
 MOST_CRASHES = 20  # of one shard; after that the kernel is too broken to go on
 
 
@@ -97,13 +99,15 @@ class LinuxVm:
         available = index(self.kernel.modules) if self.kernel.modules else {}
         if self.version is not None and self.own_modules is not None:
             available |= index(self.own_modules)
-        self.loaded = in_load_order((self.vendor_module(),), available)
-        self.system().write_bytes(initramfs.system(program.read_bytes(), self.loaded))
+        self.loaded = in_load_order((self.vendor_module(), *DEVICE_MODULES), available)
+        parameters = dict(self.options.module_parameters)
+        self.system().write_bytes(initramfs.system(program.read_bytes(), self.loaded, parameters))
         facts = {
             "image": self.kernel.description,
             "accelerator": self.options.accelerator,
             "modules": " ".join(module.name for module in self.loaded) or "built in",
         }
+        facts |= {f"parameters_of_{module}": told for module, told in self.options.module_parameters}
         if self.own_modules is not None:
             facts["own_modules"] = taken_from(self.own_modules, self.loaded)
         return environment_from(self.name, self.hello(), facts)
@@ -211,7 +215,7 @@ class LinuxVm:
         for number, trial in enumerate(trials):
             try:
                 records[number] = flat.encode_vector(number, trial)
-            except flat.Unsuitable as unsuitable:
+            except Unsuitable as unsuitable:
                 ready[number] = Skipped(trial.id, f"the kernel's interface has no room for it: {unsuitable}")
         threads = [
             threading.Thread(target=self.run_shard, args=(shard, answers), daemon=True)
@@ -362,7 +366,7 @@ def answer_from(trial: Trial, frame: flat.Frame) -> Answer:
         return Errored(trial.id, text)
     try:
         steps = flat.decode_results(frame.payload)
-    except flat.Garbled as garbled:
+    except Garbled as garbled:
         return Errored(trial.id, f"its results are garbled: {garbled}")
     if frame.kind != flat.RESULTS or len(steps) != len(trial.requests):
         return Errored(trial.id, f"{len(steps)} results for {len(trial.requests)} steps (frame {frame.kind})")

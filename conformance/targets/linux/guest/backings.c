@@ -11,7 +11,7 @@
 
 static uint32_t pages_each, pages_all;
 static uint64_t base[FLAT_BACKINGS];
-static bool marked[FLAT_BACKINGS * MOST_PAGES];
+static bool marked[DATA_BACKINGS * MOST_PAGES];
 
 /* Byte 3 is fixed, bytes 1 and 2 have the page, bytes 0 and 1 the word: see backings_new_byte. */
 static uint32_t word_at(uint32_t page, uint32_t offset)
@@ -32,7 +32,7 @@ static uint8_t *page_bytes(uint32_t page)
 void backings_map(const struct flat_header *header)
 {
 	pages_each = header->backing_pages;
-	pages_all = pages_each * FLAT_BACKINGS;
+	pages_all = pages_each * DATA_BACKINGS;
 	for (int backing = 0; backing < FLAT_BACKINGS; backing++) {
 		size_t length = (size_t)pages_each * PAGE;
 		void *wanted = (void *)(uintptr_t)header->base[backing];
@@ -40,15 +40,37 @@ void backings_map(const struct flat_header *header)
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
 		if (got != wanted)
-			fatal("backing %c cannot be mapped at %p: %s", 'A' + backing, wanted, strerror(errno));
+			fatal("backing %c cannot be mapped at %p: %s", "ABCDRL"[backing], wanted, strerror(errno));
 		/* A forked child must not make these pages copy-on-write; huge pages would blur what is measured. */
 		madvise(got, length, MADV_DONTFORK);
 		madvise(got, length, MADV_NOHUGEPAGE);
 		base[backing] = header->base[backing];
 	}
-	for (uint32_t page = 0; page < pages_all; page++)
+	for (int backing = 0; backing < DATA_BACKINGS; backing++)
+		backing_fill_anew(backing);
+}
+
+uint8_t *backing_bytes(int backing)
+{
+	return (uint8_t *)(uintptr_t)base[backing];
+}
+
+uint64_t backing_size(void)
+{
+	return (uint64_t)pages_each * PAGE;
+}
+
+uint32_t backing_word(uint32_t page, uint32_t offset)
+{
+	return word_at(page, offset);
+}
+
+void backing_fill_anew(int backing)
+{
+	for (uint32_t page = 0; page < pages_each; page++)
 		for (uint32_t offset = 0; offset < PAGE; offset += 4)
-			*(uint32_t *)(page_bytes(page) + offset) = word_at(page, offset);
+			*(uint32_t *)(page_bytes((uint32_t)backing * pages_each + page) + offset) =
+				word_at((uint32_t)backing * pages_each + page, offset);
 }
 
 uint64_t backings_find_word(uint32_t content)
@@ -62,7 +84,7 @@ uint64_t backings_find_word(uint32_t content)
 
 bool backings_hold(uint64_t first, uint64_t length)
 {
-	for (int backing = 0; backing < FLAT_BACKINGS; backing++)
+	for (int backing = 0; backing < DATA_BACKINGS; backing++)
 		if (first >= base[backing] && length <= (uint64_t)pages_each * PAGE &&
 		    first - base[backing] <= (uint64_t)pages_each * PAGE - length)
 			return true;
@@ -85,7 +107,7 @@ struct pages {
 
 static struct pages pages_of(uint64_t only)
 {
-	for (uint32_t backing = 0; only != 0 && backing < FLAT_BACKINGS; backing++)
+	for (uint32_t backing = 0; only != 0 && backing < DATA_BACKINGS; backing++)
 		if (only >= base[backing] && only - base[backing] < (uint64_t)pages_each * PAGE) {
 			uint32_t page = backing * pages_each + (uint32_t)((only - base[backing]) / PAGE);
 
@@ -147,7 +169,7 @@ static bool page_is_whole(const uint64_t *words, uint32_t page)
 
 void backings_mark(uint64_t first, uint64_t length)
 {
-	for (uint32_t backing = 0; backing < FLAT_BACKINGS; backing++) {
+	for (uint32_t backing = 0; backing < DATA_BACKINGS; backing++) {
 		uint64_t start = base[backing], end = start + (uint64_t)pages_each * PAGE;
 		uint64_t from = first > start ? first : start, to = first + length < end ? first + length : end;
 

@@ -1,6 +1,7 @@
 /*
- * The host memory of the vectors: four backings at fixed addresses, every 4-byte word of which names itself, so that what
- * is read tells where it was read, and what differs tells where something was written.
+ * The host memory of the vectors at fixed addresses: four backings of data, every 4-byte word of which names itself, so
+ * that what is read tells where it was read, and what differs tells where something was written; then one for the rings of
+ * a vhost device and one for its dirty log (see device_memory.h).
  */
 #ifndef GPASPEC_BACKINGS_H
 #define GPASPEC_BACKINGS_H
@@ -9,7 +10,15 @@
 
 #include <stdbool.h>
 
+#define DATA_BACKINGS 4
+enum { RING_BACKING = DATA_BACKINGS, LOG_BACKING };
+
 void backings_map(const struct flat_header *header);
+
+uint8_t *backing_bytes(int backing);
+uint64_t backing_size(void);
+uint32_t backing_word(uint32_t page, uint32_t offset); /* what belongs there; pages are counted from the first backing's */
+void backing_fill_anew(int backing);		       /* with the words that name themselves */
 
 /* The host address of the word with this content, 0 if no word of a backing has it. */
 uint64_t backings_find_word(uint32_t content);

@@ -37,11 +37,14 @@ static void load_modules(void)
 		char path[300];
 
 		line[strcspn(line, "\n")] = '\0';
+		char *parameters = strchr(line, ' ');
+		if (parameters != NULL)
+			*parameters++ = '\0';
 		snprintf(path, sizeof(path), "/modules/%s", line);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			fatal("%s: %s", path, strerror(errno));
-		if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST)
+		if (syscall(SYS_finit_module, fd, parameters != NULL ? parameters : "", 0) != 0 && errno != EEXIST)
 			fatal("module %s cannot be loaded: %s", line, strerror(errno));
 		close(fd);
 	}
@@ -52,6 +55,9 @@ void boot(void)
 {
 	mkdir("/proc", 0755);
 	mkdir("/dev", 0755);
+	mkdir("/sys", 0755);
+	if (mount("sys", "/sys", "sysfs", 0, NULL) != 0)
+		fprintf(stderr, "gpaspec-guest: /sys cannot be mounted: %s\n", strerror(errno));
 	if (mount("proc", "/proc", "proc", 0, NULL) != 0)
 		fatal("/proc cannot be mounted: %s", strerror(errno));
 	if (mount("dev", "/dev", "devtmpfs", 0, NULL) != 0 && errno != EBUSY)
@@ -62,6 +68,11 @@ void boot(void)
 	write_file("/proc/sys/kernel/panic_on_warn", "1");
 	write_file("/proc/sys/kernel/softlockup_panic", "1");
 	write_file("/proc/sys/kernel/hung_task_panic", "1");
+	/* A device that keeps the processor to itself for so many seconds is locked up (twice that many). */
+	write_file("/proc/sys/kernel/watchdog_thresh", "5");
+	/* A tap on which nobody speaks but us; and the errno of each failed translation in the kernel's log. */
+	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+	write_file("/proc/dynamic_debug/control", "module vhost +p");
 	/* Large bitmaps are asked for and hardly used. */
 	write_file("/proc/sys/vm/overcommit_memory", "1");
 }
@@ -102,6 +113,17 @@ void power_off(void)
 	reboot(RB_POWER_OFF);
 	for (;;)
 		pause();
+}
+
+void give_up(const char *why)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "<1>BUG: %s\n", why);
+	write_file("/dev/kmsg", line);
+	write_file("/proc/sysrq-trigger", "w"); /* who waits for whom */
+	write_file("/proc/sysrq-trigger", "l");
+	power_off();
 }
 
 static bool is_at(const char *name, uint32_t vector)

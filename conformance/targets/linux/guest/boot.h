@@ -14,4 +14,7 @@ void power_off(void) __attribute__((noreturn));
 /* For tests of the harness, in a VM only: what to do at the vector that GPASPEC_CRASH, _HANG or _ALARM names. */
 void misbehave_at(uint32_t vector);
 
+/* Say on the console what is wrong and what the kernel's threads do, and end the machine. */
+void give_up(const char *why) __attribute__((noreturn));
+
 #endif

@@ -15,8 +15,14 @@ static void check_step(const struct flat_step *step, const char *path, uint32_t 
 		fatal("%s: vector %u, step %u: unknown operation %u", path, vector, number, step->operation);
 	if (step->zero != 0 || step->bits > 15)
 		fatal("%s: vector %u, step %u: reserved bits are set", path, vector, number);
-	if (step->ranges != 0 && step->operation != CLEAR_DIRTY_LOG)
-		fatal("%s: vector %u, step %u: ranges belong to clear_dirty_log only", path, vector, number);
+	if (step->ranges != 0 && step->operation != CLEAR_DIRTY_LOG && step->operation != SET_MEM_TABLE &&
+	    step->operation != TRANSMIT && step->operation != OFFER)
+		fatal("%s: vector %u, step %u: this operation has no pairs of numbers", path, vector, number);
+	if (step->operation != CLEAR_DIRTY_LOG) {
+		if (step->ranges % 2 != 0)
+			fatal("%s: vector %u, step %u: half a region or descriptor", path, vector, number);
+		return;
+	}
 	const uint64_t *pairs = (const uint64_t *)(step + 1);
 	for (uint32_t pair = 0; pair < step->ranges; pair++)
 		if (pairs[2 * pair] > pairs[2 * pair + 1] || pairs[2 * pair + 1] >> 33 != 0)

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FLAT_VERSION 1
-#define FLAT_BACKINGS 4
+#define FLAT_VERSION 2
+#define FLAT_BACKINGS 6
 
 struct flat_header {
 	char magic[8]; /* "GPAFLAT\0" */
@@ -27,7 +27,7 @@ struct flat_vector {
 struct flat_step {
 	uint8_t operation, bits;
 	uint16_t zero;
-	uint32_t ranges; /* pairs of u64 that follow */
+	uint32_t ranges; /* pairs of u64 that follow: ranges, or two pairs for a region or a descriptor */
 	uint32_t slot;
 	int32_t file;
 	uint64_t v[5];
@@ -47,8 +47,26 @@ enum operation {
 	FIND_SLOT,
 	HVA_RANGE,
 	OBSERVE,
+	SET_OWNER,
+	RESET_OWNER,
+	SET_FEATURES,
+	SET_BACKEND_FEATURES,
+	SET_MEM_TABLE,
+	SET_LOG_BASE,
+	SET_RING_SIZE,
+	SET_RING_ADDRESSES,
+	SET_BACKEND,
+	WRITE_MESSAGE,
+	READ_MESSAGE,
+	TRANSMIT,
+	OFFER,
+	PACKET,
+	KICK,
+	UNKNOWN_TO_KERNELS, /* a query that userspace has no way to ask */
 	OPERATIONS_END,
 };
+
+#define FIRST_VHOST_OPERATION SET_OWNER
 
 enum { FROM_OWNER = 1, READABLE = 2, BUFFER_OK = 4, SECOND_FORM = 8 };
 
@@ -59,7 +77,22 @@ struct frame_header {
 	uint32_t kind, index, length;
 };
 
-enum result { DONE = 0, REFUSED, DIRTY_PAGES, WRITTEN, TOUCHED, MMIO, UNOBSERVABLE };
+enum result {
+	DONE = 0,
+	REFUSED,
+	DIRTY_PAGES,
+	WRITTEN,
+	TOUCHED,
+	MMIO,
+	UNOBSERVABLE,
+	RAN,
+	MESSAGE_TAKEN,
+	MISS_READ,
+	NOTHING_READ
+};
+
+/* What a device's run looks like from outside, in a RAN or MESSAGE_TAKEN result; each starts with its kind. */
+enum event { SENT_BYTES = 1, RECEIVED_AT, MISS_SEEN, ERROR_SEEN };
 
 struct result_header {
 	uint8_t kind, stopped;

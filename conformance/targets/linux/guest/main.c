@@ -1,5 +1,5 @@
 /*
- * Run memslot vectors against /dev/kvm.
+ * Run memslot vectors against /dev/kvm and vhost vectors against /dev/vhost-net.
  *
  *   gpaspec-guest FILE      on a host: results go to standard output
  *   /init                   in a virtual machine: vectors are /vectors, results go to I/O port 0xe9
@@ -7,10 +7,13 @@
 #include "backings.h"
 #include "boot.h"
 #include "channel.h"
+#include "device.h"
+#include "kernel_log.h"
 #include "probe.h"
 #include "run.h"
 #include "vcpu.h"
 #include "vm.h"
+#include "watch.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,8 +44,13 @@ static void run_all(const char *path)
 	const uint8_t *next = file.bytes + sizeof(*file.header);
 
 	kvm_open();
-	send_hello();
 	backings_map(file.header);
+	devices_prepare();
+	if (device_there) {
+		watch_prepare();
+		kernel_log_open();
+	}
+	send_hello();
 	keep_one_machine();
 	/* Set by whoever looks for the one vector that crashes a kernel. */
 	run_start(getenv("GPASPEC_ONE_BY_ONE") != NULL);

@@ -1,6 +1,7 @@
 #include "probe.h"
 
 #include "channel.h"
+#include "probe_device.h"
 #include "vm.h"
 
 #include <cpuid.h>
@@ -186,5 +187,6 @@ void send_hello(void)
 	vm_close(&vm);
 	probe_ring();
 	say_facts();
+	probe_device(say);
 	send_frame(HELLO, 0, hello, strlen(hello));
 }

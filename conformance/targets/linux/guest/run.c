@@ -5,10 +5,15 @@
 #include "boot.h"
 #include "channel.h"
 #include "closers.h"
+#include "device.h"
+#include "device_memory.h"
+#include "device_steps.h"
 #include "log_steps.h"
 #include "slot_steps.h"
 #include "step.h"
 #include "stranger.h"
+#include "watch.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -79,15 +84,62 @@ static bool touches_memory(const struct flat_vector *vector)
 	return false;
 }
 
+static uint8_t first_operation(const struct flat_vector *vector)
+{
+	const struct flat_step *step = (const void *)((const uint8_t *)(vector + 1) + vector->id_bytes);
+
+	return vector->steps > 0 ? step->operation : 0;
+}
+
 void run_start(bool one_by_one)
 {
 	stranger_start();
+	watchdog_start();
 	closers_start(one_by_one);
 }
 
 void run_finish(void)
 {
 	closers_wait();
+}
+
+static void run_device_steps(struct device *device, const struct flat_vector *vector)
+{
+	const uint8_t *next = (const uint8_t *)(vector + 1) + vector->id_bytes;
+
+	for (uint32_t number = 0; number < vector->steps; number++) {
+		const struct flat_step *step = (const struct flat_step *)next;
+
+		device_step(device, step);
+		next += sizeof(*step) + (size_t)step->ranges * 16;
+	}
+}
+
+/* A vector about a vhost device. One has a device, a worker of the kernel's and the tap for itself. */
+static void run_device_vector(const struct flat_vector *vector)
+{
+	static struct device device;
+
+	if (!device_there) {
+		answers_replace(SKIPPED, "there is no vhost here: %s", device_missing);
+	} else {
+		closers_wait();
+		memory_for_device();
+		watchdog_expect(vector->index);
+		const char *failed = device_open(&device);
+		if (failed != NULL) {
+			answers_replace(ERRORED, "no vhost device: %s", failed);
+		} else {
+			watch_device(&device);
+			if (setjmp(left) == 0)
+				run_device_steps(&device, vector);
+			device_close(&device);
+		}
+		watchdog_rest();
+	}
+	size_t length;
+	const void *payload = answers_payload(&length);
+	send_frame(answers_kind(), vector->index, payload, length);
 }
 
 void run_vector(const struct flat_vector *vector)
@@ -97,6 +149,11 @@ void run_vector(const struct flat_vector *vector)
 	send_begin(vector->index);
 	misbehave_at(vector->index);
 	answers_clear();
+	if (first_operation(vector) >= FIRST_VHOST_OPERATION) {
+		run_device_vector(vector);
+		return;
+	}
+	memory_for_slots();
 	int error = vm_open(&one.vm);
 	if (error != 0)
 		answers_replace(ERRORED, "no VM: %s", strerror(error));

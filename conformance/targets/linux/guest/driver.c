@@ -1,0 +1,164 @@
+#include "driver.h"
+
+#include "backings.h"
+#include "device_memory.h"
+#include "step.h"
+
+#include <linux/virtio_ring.h>
+#include <sys/mman.h>
+
+/* Places within a queue's part of the backing for rings: conformance/rings.py. */
+#define QUEUE_ROOM 0x40000
+#define AVAILABLE 0x10000
+#define USED 0x18000
+#define TABLES 0x20000
+#define LARGEST_RING 2048
+
+/* In the pairs of a step: one descriptor. */
+struct flat_descriptor {
+	uint64_t address, length;
+	uint64_t bits;	/* 1: writable, 2: indirect; from bit 16 on, how many descriptors of its table follow */
+	uint64_t table; /* where its table is written */
+};
+enum { WRITABLE = 1, HAS_TABLE = 2 };
+
+/* The chains that were offered, by the driver's index. */
+struct offered {
+	const struct flat_descriptor *first;
+	uint32_t descriptors;
+};
+static struct offered chains[QUEUES][65536];
+
+static uint8_t *ring(uint32_t queue)
+{
+	return backing_bytes(RING_BACKING) + queue * QUEUE_ROOM;
+}
+
+static uint32_t inner_count(const struct flat_descriptor *one)
+{
+	return one->bits & HAS_TABLE ? (uint32_t)(one->bits >> 16) : 0;
+}
+
+/* The descriptor after this one and after all that its tables have. */
+static const struct flat_descriptor *behind(const struct flat_descriptor *one)
+{
+	const struct flat_descriptor *next = one + 1;
+
+	for (uint32_t i = 0; i < inner_count(one); i++)
+		next = behind(next);
+	return next;
+}
+
+static struct vring_desc as_written(const struct flat_descriptor *one, uint32_t next)
+{
+	uint16_t flags = (uint16_t)((one->bits & WRITABLE ? VRING_DESC_F_WRITE : 0) |
+				    (one->bits & HAS_TABLE ? VRING_DESC_F_INDIRECT : 0) |
+				    (next != UINT32_MAX ? VRING_DESC_F_NEXT : 0));
+
+	return (struct vring_desc){ one->address, (uint32_t)one->length, flags,
+				    (uint16_t)(next != UINT32_MAX ? next : 0) };
+}
+
+static void write_table(const struct flat_descriptor *one)
+{
+	const struct flat_descriptor *inner = one + 1;
+	uint32_t count = inner_count(one);
+
+	if (count > 0 && !is_ring_memory(one->table, (uint64_t)count * sizeof(struct vring_desc)))
+		leave(SKIPPED, "an indirect table at 0x%llx: this harness has them in the backing for rings",
+		      (unsigned long long)one->table);
+	struct vring_desc *table = (struct vring_desc *)(uintptr_t)one->table;
+	for (uint32_t i = 0; i < count; i++) {
+		table[i] = as_written(inner, i + 1 < count ? i + 1 : UINT32_MAX);
+		write_table(inner);
+		inner = behind(inner);
+	}
+}
+
+/* Put a chain into the ring under this index; the device is not told yet. */
+static void write_chain(struct queue *queue, uint32_t number, uint16_t index)
+{
+	struct vring_desc *table = (struct vring_desc *)(void *)ring(number);
+	struct vring_avail *available = (struct vring_avail *)(void *)(ring(number) + AVAILABLE);
+	const struct offered *chain = &chains[number][index];
+	const struct flat_descriptor *one = chain->first;
+	uint32_t slot = queue->next_slot;
+
+	available->ring[index % queue->size] = (uint16_t)slot;
+	for (uint32_t i = 0; i < chain->descriptors; i++) {
+		uint32_t next = (slot + 1) % queue->size;
+
+		table[slot] = as_written(one, i + 1 < chain->descriptors ? next : UINT32_MAX);
+		write_table(one);
+		one = behind(one);
+		slot = next;
+	}
+	queue->next_slot = slot;
+}
+
+/* Descriptors of chains that the device has not taken yet. */
+static uint32_t waiting(const struct queue *queue, uint32_t number, uint16_t taken)
+{
+	uint32_t found = 0;
+
+	for (uint16_t index = taken; index != queue->available; index++)
+		found += chains[number][index].descriptors;
+	return found;
+}
+
+void offer_chain(struct device *device, uint32_t number, const struct flat_step *step)
+{
+	struct queue *queue = &device->queue[number];
+	const struct flat_descriptor *first = (const void *)(step + 1), *end = first + step->ranges / 2;
+	struct offered *chain = &chains[number][queue->available];
+	uint32_t taken = device_taken(device, number);
+
+	*chain = (struct offered){ first, 0 };
+	for (const struct flat_descriptor *one = first; one < end; one = behind(one))
+		chain->descriptors++;
+	if (chain->descriptors == 0)
+		leave(SKIPPED, "a chain without a descriptor cannot be written");
+	if (queue->size > LARGEST_RING)
+		leave(SKIPPED, "a ring of %u descriptors: this harness has room for %d", queue->size, LARGEST_RING);
+	if (waiting(queue, number, (uint16_t)taken) + chain->descriptors > queue->size)
+		leave(SKIPPED, "a ring of %u descriptors has no room for this chain", queue->size);
+	write_chain(queue, number, queue->available);
+	queue->available++;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	((struct vring_avail *)(void *)(ring(number) + AVAILABLE))->idx = queue->available;
+}
+
+void ring_resized(struct device *device, uint32_t number, uint32_t size)
+{
+	struct queue *queue = &device->queue[number];
+	uint16_t taken = device_taken(device, number);
+
+	if (size == queue->size)
+		return;
+	queue->size = size;
+	queue->next_slot = 0;
+	if (queue->available == taken)
+		return;
+	if (size > LARGEST_RING || waiting(queue, number, taken) > size)
+		leave(SKIPPED, "a ring of %u descriptors has no room for what waits", size);
+	for (uint16_t index = taken; index != queue->available; index++)
+		write_chain(queue, number, index);
+}
+
+void rings_restart(struct device *device)
+{
+	for (uint32_t number = 0; number < QUEUES; number++) {
+		madvise(ring(number), TABLES, MADV_DONTNEED); /* zero again */
+		device->queue[number] = (struct queue){ .size = 1 };
+	}
+}
+
+uint32_t newly_used(struct device *device, uint32_t number)
+{
+	struct queue *queue = &device->queue[number];
+	uint16_t index = *(volatile uint16_t *)(void *)(ring(number) + USED + 2);
+	uint16_t fresh = (uint16_t)(index - queue->seen_used);
+
+	queue->seen_used = index;
+	return fresh;
+}

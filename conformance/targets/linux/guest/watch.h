@@ -1,0 +1,25 @@
+/* What can be seen of a device's run from outside, in the order in which it was seen. */
+#ifndef GPASPEC_WATCH_H
+#define GPASPEC_WATCH_H
+
+#include "device.h"
+#include "flat.h"
+
+/* Before the first vector; for each new device. */
+void watch_prepare(void);
+void watch_device(const struct device *device);
+
+/* Before a step that may make the device run: what happened before it is no longer news. `expect` packets may come. */
+void watch_begin(struct device *device);
+
+/*
+ * After it: the events as they go into a RAN result, and the pages marked in the dirty log. Leaves the vector where what
+ * was seen cannot be told.
+ */
+struct seen {
+	uint32_t count;
+	const uint64_t *values;
+};
+struct seen watch_end(struct device *device);
+
+#endif
