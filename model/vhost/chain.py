@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from model.vhost.device import KernelDevice
 from spec.outcome import Broken, Event, Faulted, Segment
+from spec.units import U16_MAX
 from spec.vhost.address_map import READ, WRITE
-from spec.vhost.chain import DESCRIPTOR_BYTES, NESTED, READ_FIRST, TABLE_COUNT, TABLE_LENGTH
+from spec.vhost.chain import DESCRIPTOR_BYTES, NESTED, READ_FIRST, TABLE_COUNT, TABLE_LENGTH, TABLE_SIZE
 from spec.vhost.device import Chain, Descriptor
 from spec.vhost.translate import MOST_SEGMENTS
 
@@ -64,6 +65,8 @@ def get_indirect(device: KernelDevice, number: int, one: Descriptor, taken: Take
     if isinstance(answer, Faulted):
         return device.event_of(number, answer, READ)
     count = one.length // DESCRIPTOR_BYTES
+    if count > U16_MAX + 1:
+        return Broken(TABLE_SIZE)
     if count == 0:  # the first is looked for before anything says that there is one
         return Broken(TABLE_COUNT)
     for found, inner in enumerate(one.table, 1):

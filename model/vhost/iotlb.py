@@ -55,9 +55,6 @@ class Regions(Protocol):
     def delete_range(self, first: int, last: int) -> None:
         """Take out every entry that has a byte in first..last."""
 
-    def touch(self, entry: Map) -> None:
-        """An entry was used by a translation."""
-
     def free(self) -> None:
         """Give the container back with all that is in it."""
 

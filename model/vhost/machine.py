@@ -39,7 +39,7 @@ from spec.vhost.device import (
 )
 from spec.vhost.dirty_log import USED_FLAGS, USED_INDEX
 from spec.vhost.observe import ObserveMaps
-from spec.vhost.queue_io import KICK_CHECKS, Kick, Offer, Packet, Transmit
+from spec.vhost.queue_io import Kick, Offer, Packet, Transmit
 from spec.vhost.translate import Translate
 
 PUBLISH = "the device has the new container"
@@ -113,8 +113,7 @@ class DeviceMachine(KernelDevice):
             case Packet():
                 return self._packet(request)
             case Kick():
-                rule = first_broken(KICK_CHECKS, self.profile, self.settings, request)
-                return Rejected(rule) if rule is not None else self._ran(request.queue)
+                return self._ran(request.queue)
             case messages.WriteMessage():
                 return self._write_message(request)
             case messages.ReadMessage():
@@ -189,7 +188,7 @@ class DeviceMachine(KernelDevice):
         if rule is not None:
             return Rejected(rule)
         log_all = has_feature(request.features, LOG_ALL)
-        if log_all and self._is_active() and self._bad_memory(self.table, True, self.settings.log_base):
+        if log_all and self._is_active() and self._bad_memory(self.table, True, self.settings.log_base) == "log":
             return Rejected(features.LOGGABLE)
         wanted = has_feature(request.features, ACCESS_PLATFORM)
         follows = self.profile.iotlb_mode == "follows"
@@ -356,7 +355,8 @@ class DeviceMachine(KernelDevice):
         rule = self._rule(regions.RANGE_CHECKS, request)
         if rule is not None:
             return Rejected(rule)
-        self._table_to_change().delete_range(request.first, request.last)
+        if self.table is not None:
+            self.table.delete_range(request.first, request.last)
         return Done()
 
     # Rings and log -----------------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ class DeviceMachine(KernelDevice):
         for queue in self.queues:
             if not queue.backend:
                 continue
-            if self._bad_memory(queue.umem, self.settings.logs_all(), request.base):
+            if self._bad_memory(queue.umem, self.settings.logs_all(), request.base) == "log":
                 return Rejected(ring.LOG_BASE)
             if not self._ring_is_loggable(queue, queue.log_addr, request.base):
                 return Rejected(ring.LOG_BASE)
@@ -444,10 +444,12 @@ class DeviceMachine(KernelDevice):
         return None
 
     def _init_access(self, queue: Virtqueue) -> bool:
-        """Whether the used ring's flags can be written and its index read, each in one entry.
+        """Whether there is a ring, and its used flags can be written and its index read, each in one entry.
 
         Kernels ask for READ both times, and take what the metadata cache says.
         """
+        if queue.has_no_ring():
+            return False  # kernels write to address 0, and fail unless the IOTLB has it
         if queue.iotlb is None:
             return True
         for (offset, length), access in ((USED_FLAGS, WRITE), (USED_INDEX, READ)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from model.vhost.iotlb import Regions
+from model.vhost.iotlb import Iotlb, Regions
 from model.vhost.metadata import AVAIL, DESC, USED, MetadataCache
 from spec.vhost.device import NO_LOG, Chain, Queue
 
@@ -23,12 +23,12 @@ class Virtqueue:
         self.used = 0
         self.log_addr = NO_LOG
         self.backend = False
-        self.last_avail_idx = 0
-        self.last_used_idx = 0
+        self.last_avail_idx = 0  # chains taken
+        self.last_used_idx = 0  # chains reported
         self.no_notify = False  # the flag in the used ring: the driver need not kick
         self.polls_socket = False  # a packet that comes makes the queue run
         self.umem: Regions | None = None
-        self.iotlb: Regions | None = None
+        self.iotlb: Iotlb | None = None
         self.metadata = MetadataCache()
         self.chains: deque[Chain] = deque()
         self.packets: deque[int] = deque(packets)
@@ -64,6 +64,7 @@ class Virtqueue:
 
     def as_spec(self) -> Queue:
         """The queue as the specification has it."""
+        assert self.last_avail_idx == self.last_used_idx, "a chain was taken and not reported"
         return Queue(
             size=self.num,
             desc=self.desc,
@@ -71,7 +72,6 @@ class Virtqueue:
             used=self.used,
             log=self.log_addr,
             attached=self.backend,
-            taken=self.last_avail_idx,
             done=self.last_used_idx,
             quiet=self.no_notify,
             listening=self.polls_socket,

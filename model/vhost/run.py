@@ -38,6 +38,10 @@ class Run:
         if trouble is not None:
             self.events.append(trouble)
             return
+        address = self.field_in_pieces(queue, ((USED, queue.used + USED_FLAGS[0], WRITE),))
+        if address is not None:  # kernels signal the error and go on with the run
+            self.events.append(Broken(WHOLE_FIELD, address))
+            return
         self.disable_notify(queue)
         if number == RECEIVE:
             self.handle_rx(queue)
@@ -85,20 +89,22 @@ class Run:
             at += length
         return None
 
-    def field_in_pieces(self, queue: Virtqueue) -> int | None:
-        """The first two-byte field that the next chain needs and that is not in one entry: its address.
+    def next_fields(self, queue: Virtqueue) -> tuple[tuple[int, int, int], ...]:
+        """The two-byte fields that the next chain needs; only the available index where none waits."""
+        how_many = (AVAIL, queue.avail + 2, READ)
+        if not queue.chains:
+            return (how_many,)
+        ring_entry = queue.avail + 4 + 2 * (queue.last_avail_idx % queue.num)
+        return (how_many, (AVAIL, ring_entry, READ), (USED, queue.used + USED_INDEX[0], WRITE))
+
+    def field_in_pieces(self, queue: Virtqueue, fields: tuple[tuple[int, int, int], ...]) -> int | None:
+        """The address of the first of these fields that is not in one entry, or None.
 
         Kernels see it field by field, each when its turn comes, and ask for READ also where they write.
         """
         if queue.iotlb is None:
             return None
-        ring_entry = queue.avail + 4 + 2 * (queue.last_avail_idx % queue.num)
-        for part, address, access in (
-            (USED, queue.used + USED_FLAGS[0], WRITE),
-            (AVAIL, queue.avail + 2, READ),
-            (AVAIL, ring_entry, READ),
-            (USED, queue.used + USED_INDEX[0], WRITE),
-        ):
+        for part, address, access in fields:
             if queue.metadata.fetch(part) is not None:
                 continue
             answer = self.device.translate_for_ring(address, 2, access)
@@ -119,6 +125,7 @@ class Run:
 
     def add_used(self, queue: Virtqueue) -> None:
         """Report a chain that was taken: an element, then the index."""
+        queue.chains.popleft()
         self.device.log_used(self.marks, queue, 4 + 8 * (queue.last_used_idx % queue.num), 8)
         queue.last_used_idx += 1
         self.device.log_used(self.marks, queue, *USED_INDEX)
@@ -126,7 +133,7 @@ class Run:
     def next_chain(self, number: int) -> Taken | None:
         """Take the next chain. None when the run ends here: something is wrong, or no chain waits."""
         queue = self.device.queues[number]
-        address = self.field_in_pieces(queue)
+        address = self.field_in_pieces(queue, self.next_fields(queue))
         if address is not None:
             self.events.append(Broken(WHOLE_FIELD, address))
             return None
@@ -137,9 +144,12 @@ class Run:
         if not isinstance(taken, Taken):
             self.events.append(taken)
             return None
-        queue.chains.popleft()
         queue.last_avail_idx += 1
         return taken
+
+    def put_back(self, queue: Virtqueue) -> None:
+        """The chain that was taken last is not: it will be found again."""
+        queue.last_avail_idx -= 1
 
     # Packets -----------------------------------------------------------------------------------------------------
 
@@ -147,7 +157,8 @@ class Run:
         """Send all chains."""
         while (taken := self.next_chain(number)) is not None:
             if taken.into or not taken.out:
-                self.events.append(Broken(SENDS))  # the chain is taken and will never be reported
+                self.put_back(queue)  # kernels do not: the chain is taken and never reported
+                self.events.append(Broken(SENDS))
                 return
             self.add_used(queue)
             self.events.append(Sent(tuple(taken.out)))
@@ -159,17 +170,16 @@ class Run:
             if not queue.packets:
                 queue.polls_socket = True
                 return
-            chain = queue.chains[0] if queue.chains else ()
             taken = self.next_chain(RECEIVE)
             if taken is None:
                 return
             if taken.out or not taken.into:
+                self.put_back(queue)  # kernels do not: the chain is taken and never reported
                 self.events.append(Broken(RECEIVES))
                 return
             length = queue.packets.popleft()
             if length > bytes_in(tuple(taken.into)):
-                queue.last_avail_idx -= 1  # the chain is put back
-                queue.chains.appendleft(chain)
+                self.put_back(queue)
                 self.events.append(Discarded())
                 continue
             self.add_used(queue)

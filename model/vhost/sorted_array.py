@@ -22,11 +22,10 @@ from spec.vhost.address_map import AddressMap
 
 
 class SortedArray:
-    """A container of regions. `lru` only says whether uses are counted; nothing is ever given up."""
+    """A container of regions. Nothing is ever given up."""
 
-    def __init__(self, lru: bool = False) -> None:
+    def __init__(self) -> None:
         self.entries: list[Map] = []
-        self.lru = lru
         self.clock = 0
         self.freed = False
 
@@ -71,10 +70,6 @@ class SortedArray:
         for entry in list(self.entries):
             if entry.first <= last and first <= entry.last:
                 self.remove(entry)
-
-    def touch(self, entry: Map) -> None:
-        if self.lru:
-            entry.used = self.tick()
 
     def tick(self) -> int:
         """The clock's number; it goes on by one."""
@@ -124,7 +119,7 @@ class ArrayDeviceMachine(DeviceMachine):
     """A device whose memory table is a sorted array."""
 
     def new_table(self) -> Regions:
-        return SortedArray(lru=self.profile.retirement == "lru")
+        return SortedArray()
 
     def new_iotlb(self) -> Iotlb:
         raise NoIotlb

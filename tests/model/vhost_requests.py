@@ -174,7 +174,7 @@ class Dice:
             (8, lambda: [Transmit(self.chain(writable=False))]),
             (7, lambda: [Offer(self.chain(writable=True))]),
             (7, lambda: [Packet(dice.choice((26, 30, 60, 100, 300)))]),
-            (4, lambda: [Kick(self.queue())]),
+            (4, lambda: [Kick(dice.randrange(2))]),
             (3, lambda: [self.table()]),
             (3, lambda: [AddRegion(gpa=r.gpa, size=r.size, hva=r.hva) for r in [self.region()]]),
             (2, lambda: [RemoveRegion(gpa=r[0], size=r[1], hva=r[2]) for r in [dice.choice(self.regions)]]),
