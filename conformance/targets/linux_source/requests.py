@@ -1,0 +1,182 @@
+"""Requests as the calls that userspace makes, and the answers to them as outcomes."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import Any
+
+from conformance.target import Refused, StepResult
+from conformance.targets.linux_source.process import (
+    FAULT,
+    IOCTL,
+    OBSERVE,
+    READ,
+    REFUSED,
+    TRANSLATE,
+    WRITE,
+    Reply,
+    request,
+    request_with_bytes,
+)
+from spec.outcome import (
+    Done,
+    EntryView,
+    Faulted,
+    MapsView,
+    MessageTaken,
+    MissRead,
+    NothingRead,
+    Ran,
+    Segment,
+    Translated,
+)
+from spec.pages import NO_PAGES
+from spec.units import U32_MAX, U64, U64_MAX
+from spec.vhost.features import SetBackendFeatures, SetFeatures
+from spec.vhost.mem_table import SetMemTable
+from spec.vhost.messages import ReadMessage, WriteMessage
+from spec.vhost.observe import ObserveMaps
+from spec.vhost.owner import ResetOwner, SetOwner
+from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
+from spec.vhost.translate import MOST_SEGMENTS, Translate
+
+# Calls of <linux/vhost.h>.
+VHOST_SET_FEATURES = 0x4008AF00
+VHOST_SET_OWNER = 0xAF01
+VHOST_RESET_OWNER = 0xAF02
+VHOST_SET_MEM_TABLE = 0x4008AF03
+VHOST_SET_LOG_BASE = 0x4008AF04
+VHOST_SET_VRING_NUM = 0x4008AF10
+VHOST_SET_VRING_ADDR = 0x4028AF11
+VHOST_SET_BACKEND_FEATURES = 0x4008AF25
+
+REQUESTS = (
+    SetOwner,
+    ResetOwner,
+    SetFeatures,
+    SetBackendFeatures,
+    SetMemTable,
+    SetLogBase,
+    SetRingSize,
+    SetRingAddresses,
+    WriteMessage,
+    ReadMessage,
+    Translate,
+    ObserveMaps,
+)
+
+
+def why_not(one: Any) -> str:
+    """Why the kernel's code cannot be asked for this, or nothing."""
+    if not isinstance(one, REQUESTS):
+        return f"{type(one).__name__}: nothing of it is in drivers/vhost/vhost.c alone"
+    if isinstance(one, Translate) and one.length > U32_MAX:
+        return "a translation of more than 2^32 - 1 bytes: the kernel's has a length of 32 bits"
+    if isinstance(one, Translate) and one.room > MOST_SEGMENTS:
+        return "room for more than 1024 segments: the kernel has no more"
+    return ""
+
+
+def ioctl(call: int, argument: bytes = b"", readable: int | None = None, from_owner: bool = True) -> bytes:
+    """A call with its argument, of which only the first `readable` bytes can be read (all, if it is None)."""
+    size = len(argument) if readable is None else readable
+    return request_with_bytes(IOCTL, (int(from_owner), size, call), argument)
+
+
+def encoded(one: Any) -> bytes:
+    """What the process is told for a request."""
+    size = None if getattr(one, "readable", True) else 0
+    owner = getattr(one, "from_owner", True)
+    match one:
+        case SetOwner():
+            return ioctl(VHOST_SET_OWNER)
+        case ResetOwner():
+            return ioctl(VHOST_RESET_OWNER, from_owner=owner)
+        case SetFeatures(features):
+            return ioctl(VHOST_SET_FEATURES, struct.pack("<Q", features), size)
+        case SetBackendFeatures(features):
+            return ioctl(VHOST_SET_BACKEND_FEATURES, struct.pack("<Q", features), size)
+        case SetMemTable():
+            head = struct.pack("<II", len(one.regions), one.padding)
+            body = b"".join(struct.pack("<4Q", r.gpa, r.size, r.hva, 0) for r in one.regions)
+            if size is None and not one.regions_readable:
+                size = len(head)
+            return ioctl(VHOST_SET_MEM_TABLE, head + body, size, owner)
+        case SetLogBase():
+            return ioctl(VHOST_SET_LOG_BASE, struct.pack("<Q", one.base), size, owner)
+        case SetRingSize():
+            return ioctl(VHOST_SET_VRING_NUM, struct.pack("<II", one.queue, one.size), size, owner)
+        case SetRingAddresses():
+            places = (one.desc, one.used, one.avail, one.log)
+            return ioctl(VHOST_SET_VRING_ADDR, struct.pack("<II4Q", one.queue, one.flags, *places), size, owner)
+        case WriteMessage():
+            body = struct.pack("<QQQBB6x", one.iova, one.size, one.uaddr, one.perm, one.kind)
+            whole = struct.pack("<II", one.framing, one.asid if one.framing == 2 else 0) + body
+            return request_with_bytes(WRITE, (), (whole + bytes(max(0, one.length - len(whole))))[: one.length])
+        case ReadMessage(length):
+            return request(READ, (length,))
+        case Translate(addr, length, access, room, queue):
+            return request(TRANSLATE, (addr, length, access, room, queue))
+        case ObserveMaps():
+            return request(OBSERVE, ())
+    raise TypeError(f"{type(one).__name__} is not for this target")
+
+
+def decoded(one: Any, reply: Reply) -> StepResult:
+    """What the process's answer to a request says."""
+    if reply.kind == REFUSED:
+        return Refused(errno_name(reply.words[0]))
+    match one:
+        case WriteMessage():
+            return MessageTaken(reply.words[0], Ran((), NO_PAGES))
+        case ReadMessage():
+            return message_read(reply)
+        case Translate():
+            if reply.kind == FAULT:
+                # The first byte that was not had, after those that were. (Past the last address comes none.)
+                at = one.addr + (reply.words[1] - one.addr) % U64
+                return Faulted(Refused(errno_name(reply.words[0])), at)  # type: ignore[arg-type]
+            return Translated(segments(one.addr, reply.words))
+        case ObserveMaps():
+            return maps(reply.words)
+    return Done()
+
+
+def errno_name(number: int) -> str:
+    """An errno by its name; of two names for one number the one that the specification uses."""
+    return "EOPNOTSUPP" if number == errno.EOPNOTSUPP else errno.errorcode.get(number, str(number))
+
+
+def segments(address: int, words: tuple[int, ...]) -> tuple[Segment, ...]:
+    """Segments that follow each other from `address` on, of pairs of host address and length."""
+    found = []
+    for host, length in zip(words[::2], words[1::2], strict=True):
+        found.append(Segment(address, address + length - 1, host))
+        address += length
+    return tuple(found)
+
+
+def message_read(reply: Reply) -> StepResult:
+    """A message of the device: 72 bytes in either framing."""
+    if reply.words[0] == 0:
+        return NothingRead()
+    content = struct.pack(f"<{len(reply.words) - 1}Q", *reply.words[1:])
+    framing, iova, _size, _uaddr, perm, _kind = struct.unpack_from("<IxxxxQQQBB", content)
+    return MissRead(framing, iova, perm)
+
+
+def maps(words: tuple[int, ...]) -> MapsView:
+    """Both maps: the number of entries (2^64 - 1: there is no map), and the entries."""
+    found: list[tuple[EntryView, ...] | None] = []
+    at = 0
+    for _ in range(2):
+        count, at = words[at], at + 1
+        if count == U64_MAX:
+            found.append(None)
+            continue
+        entries = [words[at + 4 * i : at + 4 * i + 4] for i in range(count)]
+        # Bits of a permission other than READ and WRITE are kept by the kernel, and say nothing.
+        found.append(tuple(EntryView(first, last, host, perm % 4) for first, last, host, perm in entries))
+        at += 4 * count
+    return MapsView(*found)
