@@ -240,4 +240,4 @@ def _first_above(node: Node, coming_from_the_left: bool) -> Node | None:
     above = node.parent
     if above is None or (above.left if coming_from_the_left else above.right) is node:
         return above
-    return _first_above(above, coming_from_the_left)
+    return _first_above(above, coming_from_the_left=coming_from_the_left)

@@ -117,7 +117,10 @@ class Translated:
 
 @dataclass(frozen=True)
 class Faulted:
-    """A translation that stopped: the first guest byte that could not be had, and the rule that says why."""
+    """A translation that stopped: the first guest byte that could not be had, and the rule that says why.
+
+    `at` is 2^64, which no byte has, where the range goes on past the last address.
+    """
 
     rule: Rule
     at: int
@@ -147,7 +150,7 @@ class Missed:
 
 @dataclass(frozen=True)
 class Blocked:
-    """The ring may not be reached as a ring must be, and its queue waits; nobody is told."""
+    """The ring may not be reached as a ring must be; its queue waits, and nobody is told."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from spec.profile import Profile
 from spec.sets import every
-from spec.vhost.address_map import AddressMap
+from spec.vhost.address_map import EMPTY_MAP, AddressMap
 from spec.vhost.device import NO_LOG, Device, Queue, is_host_range, is_log_range
 
 
@@ -24,11 +24,10 @@ def table_is_user_memory(profile: Profile, table: AddressMap | None) -> bool:
 
 
 def table_is_loggable(profile: Profile, table: AddressMap | None, log_base: int | None) -> bool:
-    """Whether a log at this address has room for all that a memory table maps."""
-    if table is None:
-        return False
+    """Whether a log at this address has room for all that a memory table maps. None maps nothing."""
     return every(
-        table.entries, lambda entry: is_log_range(profile, log_base, entry.first, entry.last - entry.first + 1)
+        (table or EMPTY_MAP).entries,
+        lambda entry: is_log_range(profile, log_base, entry.first, entry.last - entry.first + 1),
     )
 
 

@@ -60,7 +60,7 @@ SOCKET = Rule(
 )
 USED = Rule(
     id="VHOST.BACKEND.USED",
-    sentence="The used ring's flags can be written and its index read, each in one piece.",
+    sentence="A ring was given, and its used flags can be written and its used index read, each in one piece.",
     errno="EFAULT",
     source="drivers/vhost/vhost.c vhost_vq_init_access; kernels ask only whether the flags may be read",
 )
@@ -90,7 +90,11 @@ def attaches(device: Device, request: SetBackend) -> bool:
 
 
 def used_ring_is_out_of_reach(profile: Profile, device: Device, request: SetBackend) -> bool:
-    if not attaches(device, request) or device.iotlb is None:
+    if not attaches(device, request):
+        return False
+    if queue_named(device, request).has_no_ring():
+        return True
+    if device.iotlb is None:
         return False
     used = queue_named(device, request).used
     for (offset, length), access in ((USED_FLAGS, WRITE), (USED_INDEX, READ)):

@@ -10,14 +10,18 @@ from spec.vhost.device import QUEUES, Device
 
 
 @dataclass(frozen=True)
-class DeviceCall:
-    """How the request reached the kernel.
-
-    `from_owner` is False when the caller does not have the address space of the process that owns the device (a forked
-    child, say). `readable` is False when the pointer to the request leads nowhere.
+class OwnerCall:
+    """Who makes the request. `from_owner` is False when the caller does not have the address space of the process that
+    owns the device (a forked child, say).
     """
 
     from_owner: bool = True
+
+
+@dataclass(frozen=True)
+class DeviceCall(OwnerCall):
+    """A request in memory. `readable` is False when the pointer to it leads nowhere."""
+
     readable: bool = True
 
 
@@ -48,7 +52,7 @@ QUEUE = Rule(
 )
 
 
-def comes_from_a_stranger(profile: Profile, device: Device, request: DeviceCall) -> bool:
+def comes_from_a_stranger(profile: Profile, device: Device, request: OwnerCall) -> bool:
     return not device.owned or not request.from_owner
 
 

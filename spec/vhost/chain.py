@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from spec.outcome import Broken, Event, Faulted, Missed, Segment
 from spec.profile import Profile
 from spec.rule import Rule
+from spec.units import U16_MAX
 from spec.vhost.address_map import READ, WRITE
 from spec.vhost.device import Chain, Descriptor, Device
 from spec.vhost.translate import IN_IOTLB, MOST_SEGMENTS, after_miss, translation
@@ -21,6 +22,12 @@ TABLE_LENGTH = Rule(
     id="VHOST.CHAIN.TABLE_LENGTH",
     sentence="An indirect table is a whole number of descriptors long.",
     errno="EINVAL",
+    source="drivers/vhost/vhost.c get_indirect",
+)
+TABLE_SIZE = Rule(
+    id="VHOST.CHAIN.TABLE_SIZE",
+    sentence="An indirect table has at most 2^16 descriptors: a descriptor names the next by 16 bits.",
+    errno="E2BIG",
     source="drivers/vhost/vhost.c get_indirect",
 )
 TABLE_COUNT = Rule(
@@ -42,7 +49,7 @@ READ_FIRST = Rule(
     source="drivers/vhost/vhost.c vhost_get_vq_desc, get_indirect",
 )
 
-RULES = (TABLE_LENGTH, TABLE_COUNT, NESTED, READ_FIRST)
+RULES = (TABLE_LENGTH, TABLE_SIZE, TABLE_COUNT, NESTED, READ_FIRST)
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,8 @@ def with_table(
     device, answer = translation(profile, device, one.addr, one.length, READ, MOST_SEGMENTS)
     if isinstance(answer, Faulted):
         return event_of(device, answer, READ, queue)
+    if one.length // DESCRIPTOR_BYTES > U16_MAX + 1:
+        return device, Broken(TABLE_SIZE)
     if one.length == 0:
         return device, Broken(TABLE_COUNT)
     for number, inner in enumerate(one.table):

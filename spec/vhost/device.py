@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from spec.profile import Profile
-from spec.units import rounded_up
+from spec.units import PAGE_SIZE
 from spec.vhost.address_map import READ, WRITE, AddressMap
 
 RECEIVE = 0  # the queue that takes packets in
@@ -28,6 +28,7 @@ ACCESS_PLATFORM = 2**33  # the device's addresses are I/O virtual: it has an IOT
 NO_LOG = -1  # the log address of a ring whose used part is not logged
 
 HEADER_BYTES = 12  # what stands before each packet in guest memory
+GUEST_BYTES_PER_LOG_BYTE = 8 * PAGE_SIZE  # one bit for each page
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Descriptor:
     table_host: int = 0
 
 
-Chain = tuple[Descriptor, ...]
+Chain = tuple[Descriptor, ...]  # at least one; with those that wait before it, no more than the ring has room for
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Queue:
     """One queue: where its ring is, whether a backend (a tap) is attached, and what waits in it.
 
     `desc`, `avail` and `used` are host addresses, or I/O virtual ones in IOTLB mode. `log` is the guest address that
-    stands for the used ring in the dirty log, or NO_LOG. `taken` counts the chains that the device took, `done` those
-    that it reported as used. `quiet` is whether the device has told the driver not to kick, `listening` whether a
+    stands for the used ring in the dirty log, or NO_LOG. `done` counts the chains that the device took and reported as
+    used. `quiet` is whether the device has told the driver not to kick, `listening` whether a
     packet that comes makes the receive queue run. `chains` wait to be taken, `packets` (lengths in bytes, header
     included) wait for a chain.
     """
@@ -78,7 +79,6 @@ class Queue:
     used: int = 0
     log: int = NO_LOG
     attached: bool = False
-    taken: int = 0
     done: int = 0
     quiet: bool = False
     listening: bool = False
@@ -145,8 +145,10 @@ def is_host_range(profile: Profile, host: int, size: int) -> bool:
 
 
 def is_log_range(profile: Profile, log_base: int | None, address: int, size: int) -> bool:
-    """Whether the dirty log's bits for `size` guest bytes from an address on lie where user memory may be."""
-    bits_per_byte = 8
-    page = 4096
-    first_byte = (log_base or 0) + address // page // bits_per_byte
-    return is_host_range(profile, first_byte, rounded_up(size, page * bits_per_byte) // page // bits_per_byte)
+    """Whether the dirty log's bits for `size` (at least 1) guest bytes from an address on lie where user memory may be.
+
+    Kernels count the log's bytes from the size alone, and so can leave out the last one (drivers/vhost/vhost.c
+    log_access_ok).
+    """
+    first_byte, last_byte = address // GUEST_BYTES_PER_LOG_BYTE, (address + size - 1) // GUEST_BYTES_PER_LOG_BYTE
+    return is_host_range(profile, (log_base or 0) + first_byte, last_byte - first_byte + 1)

@@ -12,7 +12,7 @@ from spec.operation import Operation
 from spec.outcome import Done
 from spec.profile import Profile
 from spec.rule import Check, Rule
-from spec.vhost.access import is_active, table_is_loggable, table_is_user_memory
+from spec.vhost.access import is_active, table_is_loggable
 from spec.vhost.address_map import EMPTY_MAP
 from spec.vhost.call import POINTER_CHECK
 from spec.vhost.device import ACCESS_PLATFORM, LOG_ALL, NO_LOG, Device, Queue, has_feature
@@ -24,7 +24,12 @@ MESSAGE_V2 = 2  # backend feature: the device writes its misses in the second fr
 
 @dataclass(frozen=True)
 class SetFeatures:
-    """Agree on these feature bits. Bits other than those in `spec.vhost.device` do not change where memory is."""
+    """Agree on these feature bits.
+
+    This line is written for a device with VERSION_1 and any of the other bits in `spec.vhost.device`. Some of the rest
+    change the shape of rings or packets (EVENT_IDX, MRG_RXBUF, IN_ORDER, the header that vhost supplies): with those
+    agreed on, what queues do is not specified.
+    """
 
     features: int = 0
     readable: bool = True
@@ -67,9 +72,7 @@ def are_not_offered(profile: Profile, device: Device, request: SetFeatures) -> b
 def cannot_log(profile: Profile, device: Device, request: SetFeatures) -> bool:
     if not has_feature(request.features, LOG_ALL) or not is_active(device):
         return False
-    return not (
-        table_is_user_memory(profile, device.table) and table_is_loggable(profile, device.table, device.log_base)
-    )
+    return not table_is_loggable(profile, device.table, device.log_base)
 
 
 def messages_are_not_offered(profile: Profile, device: Device, request: SetBackendFeatures) -> bool:

@@ -84,7 +84,7 @@ EMPTY = Rule(
 )
 KIND = Rule(
     id="IOTLB.MESSAGE.KIND",
-    sentence="Userspace may write updates and invalidations, and nothing else.",
+    sentence="Userspace may write updates and invalidations; no misses, and no batches, which the device has not.",
     errno="EFAULT",
     source="drivers/vhost/vhost.c vhost_process_iotlb_msg",
 )

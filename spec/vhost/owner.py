@@ -9,7 +9,7 @@ from spec.outcome import Done
 from spec.profile import Profile
 from spec.rule import Check, Rule
 from spec.vhost.address_map import EMPTY_MAP
-from spec.vhost.call import OWNER_CHECK, DeviceCall
+from spec.vhost.call import OWNER_CHECK, OwnerCall
 from spec.vhost.device import Device, Queue
 
 # REQUEST ---------------------------------------------------------------------------------------------------------
@@ -21,8 +21,8 @@ class SetOwner:
 
 
 @dataclass(frozen=True)
-class ResetOwner(DeviceCall):
-    """Give the device up: it forgets all that it was told. The request is no memory, so it is always readable."""
+class ResetOwner(OwnerCall):
+    """Give the device up: it forgets all that it was told."""
 
 
 # RULES -----------------------------------------------------------------------------------------------------------

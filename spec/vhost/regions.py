@@ -15,7 +15,7 @@ from spec.rule import Check, Rule
 from spec.sets import count, least, removed
 from spec.vhost.access import is_active, table_is_loggable, table_is_user_memory
 from spec.vhost.address_map import EMPTY_MAP, AddressMap, Entry, search_rank, without_range
-from spec.vhost.call import OWNER_CHECK, DeviceCall
+from spec.vhost.call import OWNER_CHECK, OwnerCall
 from spec.vhost.device import Device
 from spec.vhost.mem_table import EMPTY, HOST, LOG, WRAPS, Region, region_is_empty, region_wraps, with_region
 
@@ -23,7 +23,7 @@ from spec.vhost.mem_table import EMPTY, HOST, LOG, WRAPS, Region, region_is_empt
 
 
 @dataclass(frozen=True)
-class AddRegion(DeviceCall):
+class AddRegion(OwnerCall):
     """One more region, the last of the table."""
 
     gpa: int = 0
@@ -32,7 +32,7 @@ class AddRegion(DeviceCall):
 
 
 @dataclass(frozen=True)
-class RemoveRegion(DeviceCall):
+class RemoveRegion(OwnerCall):
     """Take out the region with exactly these three values; of several the one that was added first."""
 
     gpa: int = 0
@@ -41,7 +41,7 @@ class RemoveRegion(DeviceCall):
 
 
 @dataclass(frozen=True)
-class RemoveRange(DeviceCall):
+class RemoveRange(OwnerCall):
     """Take out every region that has a byte in first..last."""
 
     first: int = 0
@@ -156,7 +156,9 @@ def remove(profile: Profile, device: Device, request: RemoveRegion) -> tuple[Dev
 
 def remove_range(profile: Profile, device: Device, request: RemoveRange) -> tuple[Device, Done]:
     """Regions go as a whole: one that only begins in the range leaves nothing behind."""
-    return replace(device, table=without_range(table_now(device), request.first, request.last)), Done()
+    if device.table is None:
+        return device, Done()
+    return replace(device, table=without_range(device.table, request.first, request.last)), Done()
 
 
 ADD_REGION = Operation("add_region", AddRegion, ADD_CHECKS, add, changes_state=True)

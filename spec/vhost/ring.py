@@ -8,7 +8,7 @@ from spec.operation import Operation
 from spec.outcome import Done
 from spec.profile import Profile
 from spec.rule import Check, Rule
-from spec.vhost.access import ring_is_loggable, ring_is_user_memory, table_is_loggable, table_is_user_memory
+from spec.vhost.access import ring_is_loggable, ring_is_user_memory, table_is_loggable
 from spec.vhost.call import OWNER_CHECK, POINTER_CHECK, QUEUE_CHECK, DeviceCall, QueueCall
 from spec.vhost.device import NO_LOG, QUEUES, Device, Queue, with_queue
 
@@ -92,8 +92,8 @@ LOG_BASE = Rule(
 
 
 def is_power_of_two(number: int) -> bool:
-    """Whether a number is 1, 2, 4, …, 2^15."""
-    return any(number == 2**exponent for exponent in range(16))
+    """Whether a number is 1, 2, 4, …, LARGEST_RING."""
+    return number <= LARGEST_RING and any(number == 2**exponent for exponent in range(16))
 
 
 def queue_named(device: Device, request: QueueCall) -> Queue:
@@ -137,8 +137,6 @@ def log_is_too_small(profile: Profile, device: Device, request: SetLogBase) -> b
     for queue in device.queues:
         if not queue.attached:
             continue
-        if not table_is_user_memory(profile, device.table):
-            return True
         if device.logs_all() and not table_is_loggable(profile, device.table, request.base):
             return True
         if not ring_is_loggable(profile, device, queue, request.base):

@@ -35,13 +35,13 @@ SENDS = Rule(
     id="VHOST.CHAIN.SENDS",
     sentence="A chain of the transmit queue has bytes for the device to read, and none to write.",
     errno="EFAULT",
-    source="drivers/vhost/net.c get_tx_bufs",
+    source="drivers/vhost/net.c get_tx_bufs; kernels take the chain and never report it",
 )
 RECEIVES = Rule(
     id="VHOST.CHAIN.RECEIVES",
     sentence="A chain of the receive queue has bytes for the device to write, and none to read.",
     errno="EINVAL",
-    source="drivers/vhost/net.c get_rx_bufs",
+    source="drivers/vhost/net.c get_rx_bufs; kernels take the chain and never report it",
 )
 
 RULES = (WHOLE_FIELD, SENDS, RECEIVES)
@@ -60,23 +60,37 @@ def ring_looked_up(profile: Profile, device: Device, number: int) -> tuple[Devic
     return device, None
 
 
-def field_in_pieces(profile: Profile, device: Device, queue: Queue) -> int | None:
-    """The first two-byte field of those that the next chain needs that does not lie in a single entry: its address."""
-    fields = (
-        (queue.used + USED_FLAGS[0], WRITE),
-        (queue.avail + 2, READ),
-        (queue.avail + 4 + 2 * (queue.taken % queue.size), READ),
-        (queue.used + USED_INDEX[0], WRITE),
-    )
+Fields = tuple[tuple[int, int], ...]  # two-byte fields of a ring, as (address, access)
+
+
+def flags_field(queue: Queue) -> Fields:
+    """The field in which the device tells the driver whether to kick."""
+    return ((queue.used + USED_FLAGS[0], WRITE),)
+
+
+def next_fields(queue: Queue) -> Fields:
+    """The fields that the device needs next: how many chains there are and, if one waits, which it is and where its
+    being used is counted.
+    """
+    how_many = (queue.avail + 2, READ)
+    if len(queue.chains) == 0:
+        return (how_many,)
+    return (how_many, (queue.avail + 4 + 2 * (queue.done % queue.size), READ), (queue.used + USED_INDEX[0], WRITE))
+
+
+def field_in_pieces(profile: Profile, device: Device, fields: Fields) -> int | None:
+    """The address of the first of these fields that does not lie in a single entry, or None."""
+    if device.iotlb is None:
+        return None
     for address, access in fields:
         answer = translation(profile, device, address, 2, access, MOST_RING_SEGMENTS)[1]
-        if device.iotlb is not None and isinstance(answer, Translated) and len(answer.segments) > 1:
+        if isinstance(answer, Translated) and len(answer.segments) > 1:
             return address
     return None
 
 
 def hushed(profile: Profile, device: Device, number: int) -> tuple[Device, Pages]:
-    """The device tells the driver, in the used ring, not to kick; once is enough."""
+    """The device tells the driver, in the used ring, not to kick, unless it has told it already."""
     queue = device.queues[number]
     if queue.quiet:
         return device, NO_PAGES
@@ -96,14 +110,8 @@ def reported(profile: Profile, device: Device, number: int) -> tuple[Device, Pag
         marked_by_ring(profile, device, queue, *used_element(queue)),
         marked_by_ring(profile, device, queue, *USED_INDEX),
     )
-    after = replace(queue, chains=queue.chains[1:], taken=queue.taken + 1, done=queue.done + 1)
+    after = replace(queue, chains=queue.chains[1:], done=queue.done + 1)
     return with_queue(device, number, after), marked
-
-
-def lost(device: Device, number: int) -> Device:
-    """The queue's first chain is taken and never reported."""
-    queue = device.queues[number]
-    return with_queue(device, number, replace(queue, chains=queue.chains[1:], taken=queue.taken + 1))
 
 
 def without_packet(device: Device) -> Device:
@@ -118,7 +126,7 @@ def send_one(profile: Profile, device: Device, number: int) -> tuple[Device, Eve
     if not isinstance(buffers, Buffers):
         return device, buffers, NO_PAGES
     if len(buffers.writable) > 0 or len(buffers.readable) == 0:
-        return lost(device, number), Broken(SENDS), NO_PAGES
+        return device, Broken(SENDS), NO_PAGES
     device, marked = reported(profile, device, number)
     return device, Sent(buffers.readable), marked
 
@@ -130,7 +138,7 @@ def receive_one(profile: Profile, device: Device, number: int) -> tuple[Device, 
     if not isinstance(buffers, Buffers):
         return device, buffers, NO_PAGES
     if len(buffers.readable) > 0 or len(buffers.writable) == 0:
-        return lost(device, number), Broken(RECEIVES), NO_PAGES
+        return device, Broken(RECEIVES), NO_PAGES
     device = without_packet(device)
     length = queue.packets[0]
     if length > bytes_in(buffers.writable):
@@ -148,6 +156,9 @@ def run_queue(profile: Profile, device: Device, number: int) -> tuple[Device, Ra
     device, trouble = ring_looked_up(profile, device, number)
     if trouble is not None:
         return device, Ran((trouble,), NO_PAGES)
+    address = field_in_pieces(profile, device, flags_field(queue))
+    if address is not None:
+        return device, Ran((Broken(WHOLE_FIELD, address),), NO_PAGES)
     device, marked = hushed(profile, device, number)
     if number == RECEIVE:
         device = with_queue(device, number, replace(device.queues[number], listening=False))
@@ -157,7 +168,7 @@ def run_queue(profile: Profile, device: Device, number: int) -> tuple[Device, Ra
         if number == RECEIVE and len(queue.packets) == 0:
             device = with_queue(device, number, replace(queue, listening=True))
             break
-        address = field_in_pieces(profile, device, queue)
+        address = field_in_pieces(profile, device, next_fields(queue))
         if address is not None:
             events.append(Broken(WHOLE_FIELD, address))
             break

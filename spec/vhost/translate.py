@@ -2,7 +2,8 @@
 
 What it means is said byte by byte: the byte at `address` is at the host address that `host_of_byte` gives, or cannot be
 had by the rule that `byte_stops_at` names. `translation` says the same in segments: one for each run of bytes of one
-entry. It stops at the first byte that cannot be had, and then nothing of the range is used.
+entry. It stops at the first byte that cannot be had, and then no byte of the range is read or written. (Entries that
+were looked up before that byte were used, for an IOTLB that gives up what is least recently used.)
 
 In IOTLB mode a byte that nothing maps is a *miss*: the device asks userspace for it, and the queue tries again later.
 """
@@ -29,7 +30,7 @@ MOST_RING_SEGMENTS = 64  # of one access to a ring
 class Translate:
     """The device looks up `length` bytes from guest address `addr` on, to read or to write them, for one of its queues.
 
-    There is room for `room` segments.
+    There is room for `room` segments. `access` is READ or WRITE, `queue` one that there is.
     """
 
     addr: int = 0
@@ -85,10 +86,8 @@ def map_in_use(device: Device) -> AddressMap:
 
 
 def with_map_in_use(device: Device, table: AddressMap) -> Device:
-    """The device with that map replaced."""
-    if device.iotlb is not None:
-        return replace(device, iotlb=table)
-    return device if device.table is None else replace(device, table=table)
+    """The device after its map was used: an IOTLB may remember that, a memory table gives nothing up and need not."""
+    return device if device.iotlb is None else replace(device, iotlb=table)
 
 
 def byte_stops_at(device: Device, address: int, access: int) -> Rule | None:
@@ -110,6 +109,23 @@ def host_of_byte(device: Device, address: int) -> int:
     return entry.host_of(address)
 
 
+def next_segment(
+    profile: Profile, device: Device, address: int, end: int, access: int, room: int
+) -> tuple[Device, Segment | Faulted]:
+    """The segment that begins at `address`, up to the end of its entry or to the byte before `end`; or why there is
+    none. There is room for `room` more segments.
+    """
+    if room <= 0:
+        return device, Faulted(ROOM, address)
+    rule = byte_stops_at(device, address, access)
+    if rule is not None:
+        return device, Faulted(rule, address)
+    entry = entry_at(map_in_use(device), address)
+    assert entry is not None
+    segment = Segment(address, min(entry.last, end - 1), entry.host_of(address))
+    return with_map_in_use(device, after_use(profile, map_in_use(device), entry)), segment
+
+
 def translation(
     profile: Profile, device: Device, addr: int, length: int, access: int, room: int
 ) -> tuple[Device, Translated | Faulted]:
@@ -117,17 +133,11 @@ def translation(
     segments: list[Segment] = []
     address, end = addr, addr + length
     while address < end:
-        if len(segments) >= room:
-            return device, Faulted(ROOM, address)
-        rule = byte_stops_at(device, address, access)
-        if rule is not None:
-            return device, Faulted(rule, address)
-        entry = entry_at(map_in_use(device), address)
-        assert entry is not None
-        last = min(entry.last, end - 1)
-        segments.append(Segment(address, last, entry.host_of(address)))
-        device = with_map_in_use(device, after_use(profile, map_in_use(device), entry))
-        address = last + 1
+        device, answer = next_segment(profile, device, address, end, access, room - len(segments))
+        if isinstance(answer, Faulted):
+            return device, answer
+        segments.append(answer)
+        address = answer.last + 1
     return device, Translated(tuple(segments))
 
 

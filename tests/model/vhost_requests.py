@@ -160,6 +160,15 @@ class Dice:
             made.append(SetLogBase(base=self.host()))
         return [*made, SetBackend(queue=RECEIVE), SetBackend(queue=TRANSMIT)]
 
+    def resized(self, queue: int) -> list[Any]:
+        """A ring that becomes another size while its queue is stopped."""
+        return [
+            SetBackend(queue=queue, backend=NONE),
+            SetRingSize(queue=queue, size=self.dice.choice((1, 4, 16, 64))),
+            SetBackend(queue=queue),
+            Kick(queue),
+        ]
+
     def request(self) -> list[Any]:
         """One request, or a few that belong together."""
         dice = self.dice
@@ -188,6 +197,7 @@ class Dice:
             ),
             (3, lambda: [self.ring_addresses(self.queue())]),
             (3, lambda: [SetBackend(queue=self.queue(), backend=dice.choice((TAP, TAP, NONE)))]),
+            (2, lambda: self.resized(dice.randrange(QUEUES))),
             (1, lambda: [SetBackend(queue=self.queue(), backend=NO_SOCKET, readable=self.rare_no())]),
             (2, lambda: [self.features(dice.random() < 0.7)]),
             (2, lambda: [SetBackendFeatures(features=self.rarely(dice.choice((0, 2)), 1))]),

@@ -55,7 +55,7 @@ REQUEST = st.one_of(
     st.builds(Transmit, chain=CHAIN),
     st.builds(Offer, chain=CHAIN),
     st.builds(Packet, length=st.integers(26, 60)),
-    st.builds(Kick, queue=QUEUE),
+    st.builds(Kick, queue=st.integers(0, 1)),
 )
 SEQUENCE = st.lists(REQUEST, max_size=30).map(lambda requests: [SetOwner(), SetFeatures(VERSION_1), *requests])
 PROFILE = st.builds(
