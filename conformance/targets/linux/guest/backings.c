@@ -65,6 +65,14 @@ uint32_t backing_word(uint32_t page, uint32_t offset)
 	return word_at(page, offset);
 }
 
+uint8_t backings_byte(uint64_t host)
+{
+	for (uint32_t backing = 0; backing < DATA_BACKINGS; backing++)
+		if (host >= base[backing] && host - base[backing] < backing_size())
+			return byte_at(backing * pages_each + (uint32_t)((host - base[backing]) / PAGE), host % PAGE);
+	return 0;
+}
+
 void backing_fill_anew(int backing)
 {
 	for (uint32_t page = 0; page < pages_each; page++)

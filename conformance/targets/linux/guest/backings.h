@@ -18,6 +18,7 @@ void backings_map(const struct flat_header *header);
 uint8_t *backing_bytes(int backing);
 uint64_t backing_size(void);
 uint32_t backing_word(uint32_t page, uint32_t offset); /* what belongs there; pages are counted from the first backing's */
+uint8_t backings_byte(uint64_t host); /* what belongs at a host address of the data */
 void backing_fill_anew(int backing);		       /* with the words that name themselves */
 
 /* The host address of the word with this content, 0 if no word of a backing has it. */

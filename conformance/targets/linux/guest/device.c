@@ -97,6 +97,13 @@ void device_connect(struct device *device, uint32_t queue)
 	ask(device->fd, VHOST_SET_VRING_ERR, &error);
 }
 
+void device_calls(struct device *device, bool wanted)
+{
+	struct vhost_vring_file call = { RECEIVE_QUEUE, wanted ? call_events[RECEIVE_QUEUE] : -1 };
+
+	ask(device->fd, VHOST_SET_VRING_CALL, &call);
+}
+
 void device_kick(uint32_t queue)
 {
 	uint64_t one = 1;

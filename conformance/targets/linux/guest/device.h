@@ -23,7 +23,6 @@ struct device {
 	uint64_t features, log_base;
 	bool has_log;
 	struct queue queue[QUEUES];
-	uint32_t packets; /* that came for it so far */
 };
 
 extern bool device_there; /* whether this kernel has vhost-net and a tap for it */
@@ -41,6 +40,9 @@ void device_settle(struct device *device);
 
 /* Give a queue fresh ways to be kicked and to report errors; without an owner it takes none. */
 void device_connect(struct device *device, uint32_t queue);
+
+/* Whether the receive queue tells when it has reported chains. */
+void device_calls(struct device *device, bool wanted);
 void device_kick(uint32_t queue);
 extern int error_events[QUEUES], call_events[QUEUES];
 

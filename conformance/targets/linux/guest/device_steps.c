@@ -19,6 +19,14 @@
 
 enum { TAP, NO_BACKEND, NO_SOCKET }; /* backends in a step */
 
+/* What may run when something happens to a queue: a run of the receive queue is nothing without a packet. */
+static enum may_run runs(uint32_t queue)
+{
+	if (queue == RECEIVE_QUEUE)
+		return packets_came() ? RECEIVE_RUNS : NONE_RUNS;
+	return queue == TRANSMIT_QUEUE ? TRANSMIT_RUNS : NONE_RUNS;
+}
+
 static void ran(struct device *device)
 {
 	struct seen seen = watch_end(device);
@@ -147,14 +155,14 @@ static void set_backend(struct device *device, const struct flat_step *step)
 		leave(SKIPPED, "this harness has a tap with packet headers, which the device was told to make itself");
 	if (kind == TAP)
 		device_connect(device, step->slot);
-	watch_begin(device);
+	watch_begin(device, runs(step->slot));
 	int error = call(step, device->fd, VHOST_NET_SET_BACKEND, &backend);
 	if (error == 0) {
 		if (step->slot < QUEUES)
 			device->queue[step->slot].attached = kind == TAP;
 		ran(device);
 	} else {
-		device_settle(device);
+		watch_end(device); /* nobody is told what a refused call brought about */
 		answer_errno(error);
 	}
 }
@@ -177,7 +185,7 @@ static void write_message(struct device *device, const struct flat_step *step)
 	buffer.message.iotlb.uaddr = step->v[2];
 	buffer.message.iotlb.type = (uint8_t)(step->v[4] >> 32);
 	buffer.message.iotlb.perm = (uint8_t)(step->v[4] >> 40);
-	watch_begin(device);
+	watch_begin(device, runs(RECEIVE_QUEUE) | TRANSMIT_RUNS);
 	ssize_t taken = write(device->fd, &buffer, length);
 	int error = taken < 0 ? errno : 0;
 
@@ -221,7 +229,7 @@ static void read_message(struct device *device, const struct flat_step *step)
 
 static void transmit(struct device *device, const struct flat_step *step)
 {
-	watch_begin(device);
+	watch_begin(device, TRANSMIT_RUNS);
 	offer_chain(device, TRANSMIT_QUEUE, step);
 	device_kick(TRANSMIT_QUEUE);
 	ran(device);
@@ -229,14 +237,14 @@ static void transmit(struct device *device, const struct flat_step *step)
 
 static void offer(struct device *device, const struct flat_step *step)
 {
-	watch_begin(device);
+	watch_begin(device, NONE_RUNS);
 	offer_chain(device, RECEIVE_QUEUE, step);
 	ran(device);
 }
 
 static void packet(struct device *device, const struct flat_step *step)
 {
-	watch_begin(device);
+	watch_begin(device, RECEIVE_RUNS);
 	packet_comes(device, step->v[0]);
 	ran(device);
 }
@@ -254,7 +262,7 @@ static void kick(struct device *device, const struct flat_step *step)
 		answer_errno(error);
 		return;
 	}
-	watch_begin(device);
+	watch_begin(device, runs(step->slot));
 	device_kick(step->slot);
 	ran(device);
 }

@@ -1,4 +1,7 @@
-/* Packets that go to the device: where they were written is found by looking at all memory that a device may reach. */
+/*
+ * Packets that go to the device. Each byte of a packet has a content of its own as far as bytes can; where it was written is
+ * found by looking at all memory that changed.
+ */
 #ifndef GPASPEC_RECEIVED_H
 #define GPASPEC_RECEIVED_H
 
@@ -6,11 +9,18 @@
 
 #include <stdint.h>
 
-/* Send a packet of `length` bytes, its header included. */
+void packets_forget(void); /* before a vector */
+
+bool packets_came(void);   /* in this vector */
+
+/* A packet of `length` bytes, its header included, comes. */
 void packet_comes(struct device *device, uint64_t length);
 
-/* Before a step, and after it: events into a result (see watch.c), how many. */
-void receive_begin(struct device *device);
+/*
+ * Before a step in which the receive queue may run, and after each step: events into a result (see watch.c), how many. When
+ * nothing is sent meanwhile, memory is painted, so that every byte that is written shows.
+ */
+void receive_begin(struct device *device, bool something_may_be_sent);
 uint32_t say_received(struct device *device);
 void say(uint64_t value);
 

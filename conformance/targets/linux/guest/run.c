@@ -9,6 +9,7 @@
 #include "device_memory.h"
 #include "device_steps.h"
 #include "log_steps.h"
+#include "received.h"
 #include "slot_steps.h"
 #include "step.h"
 #include "stranger.h"
@@ -125,6 +126,7 @@ static void run_device_vector(const struct flat_vector *vector)
 	} else {
 		closers_wait();
 		memory_for_device();
+		packets_forget();
 		watchdog_expect(vector->index);
 		const char *failed = device_open(&device);
 		if (failed != NULL) {

@@ -9,8 +9,9 @@
 void watch_prepare(void);
 void watch_device(const struct device *device);
 
-/* Before a step that may make the device run: what happened before it is no longer news. `expect` packets may come. */
-void watch_begin(struct device *device);
+/* Before a step that may make queues run: what happened before it is no longer news. */
+enum may_run { NONE_RUNS = 0, RECEIVE_RUNS = 1, TRANSMIT_RUNS = 2 };
+void watch_begin(struct device *device, enum may_run queues);
 
 /*
  * After it: the events as they go into a RAN result, and the pages marked in the dirty log. Leaves the vector where what
