@@ -77,12 +77,16 @@ class DeviceRequests:
             return size
         return U64 - first if self.one_in(2) else min(U64 - first, P)
 
-    def calling(self) -> dict[str, bool]:
-        return {"from_owner": not self.one_in(40), "readable": not self.one_in(40)}
+    def owner(self) -> bool:
+        return not self.one_in(40)
 
     # Requests.
 
     def region(self) -> Region:
+        entry = self.entry_in(self.device.table) if self.one_in(4) else None
+        if entry is not None:  # one that is there, or one that starts with it
+            size = self.one_of([entry.last - entry.first + 1, 1])
+            return Region(entry.first, size, self.one_of([entry.host, self.host()]))
         gpa = self.address()
         return Region(gpa, self.within(gpa), self.host())
 
@@ -91,26 +95,27 @@ class DeviceRequests:
         count = self.random.randrange(most + 1)
         if self.one_in(10):
             count = self.one_of([self.profile.iotlb_limit, self.profile.max_regions]) + self.one_of([0, 1])
-        request = SetMemTable(
+        return SetMemTable(
             regions=tuple(self.region() for _ in range(min(count, 65))),
             padding=0 if not self.one_in(30) else 1,
             regions_readable=not self.one_in(30),
+            from_owner=self.owner(),
+            readable=not self.one_in(40),
         )
-        return replace(request, **self.calling())  # type: ignore[arg-type]
 
     def add_region(self) -> AddRegion:
         region = self.region()
-        return AddRegion(gpa=region.gpa, size=region.size, hva=region.hva, **self.calling())
+        return AddRegion(gpa=region.gpa, size=region.size, hva=region.hva, from_owner=self.owner())
 
     def remove_region(self) -> RemoveRegion:
         entry = self.entry_in(self.device.table)
         if entry is None:
-            return RemoveRegion(gpa=self.address(), size=self.size(), hva=self.host(), **self.calling())
+            return RemoveRegion(gpa=self.address(), size=self.size(), hva=self.host(), from_owner=self.owner())
         fields = {"gpa": entry.first, "size": entry.last - entry.first + 1, "hva": entry.host}
         if self.one_in(6):
             fields[self.one_of(list(fields))] += 1
         fields = {name: value % U64 for name, value in fields.items()}
-        return RemoveRegion(**fields, **self.calling())  # type: ignore[arg-type]
+        return RemoveRegion(self.owner(), **fields)
 
     def remove_range(self) -> RemoveRange:
         first, last = self.address(), self.address()
@@ -118,7 +123,7 @@ class DeviceRequests:
             first, last = last, first
         if last - first > 2**32 and not self.one_in(4):
             last = min(first + self.size(), U64_MAX)
-        return RemoveRange(first=first, last=last, **self.calling())
+        return RemoveRange(first=first, last=last, from_owner=self.owner())
 
     def framed(self, request: WriteMessage) -> WriteMessage:
         odd: dict[str, Callable[[], int]] = {
@@ -144,7 +149,10 @@ class DeviceRequests:
             size = size or 1
             iova = max(min(miss + self.one_of([0, 0, 1, 1 - size, 1 - size, -size]), U64_MAX), 0)
         perm = self.one_of([0, 1, 2, 3, 3, 3, 3, 7, 252])
-        return self.framed(WriteMessage(kind=UPDATE, iova=iova, size=size, uaddr=self.host(), perm=perm))
+        uaddr = self.host()
+        if self.one_in(12):
+            uaddr = (self.profile.user_limit + self.one_of([0, 0, 1, -1]) - size) % U64
+        return self.framed(WriteMessage(kind=UPDATE, iova=iova, size=size, uaddr=uaddr, perm=perm))
 
     def invalidation(self) -> WriteMessage:
         return self.framed(WriteMessage(kind=INVALIDATE, iova=self.address(), size=self.size(), uaddr=U64_MAX, perm=1))
@@ -167,7 +175,7 @@ class DeviceRequests:
 
     def request(self) -> Any:
         if self.one_in(40):
-            return self.one_of([SetOwner(), ResetOwner(**self.calling()), ObserveMaps()])
+            return self.one_of([SetOwner(), ResetOwner(from_owner=self.owner()), ObserveMaps()])
         if not self.device.owned and not self.one_in(3):
             return SetOwner()
         if self.one_in(30):

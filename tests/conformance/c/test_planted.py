@@ -13,10 +13,16 @@ from conformance.files import load_vectors
 from conformance.registry import LIBRARY_PROFILES, with_each
 from conformance.runner import Plan, run_plan
 from conformance.targets.c.binding import Library
+from conformance.targets.c.target import CALLS
 from conformance.vector import Vector
+from spec.operation import Subject
+from spec.step import MEMSLOTS, SUBJECTS, VHOST, subject_of
 
+from .device_differential import device_difference
+from .device_requests import random_device_case
 from .differential import difference
 from .planted import BUGS, Bug, EditDoesNotApply, Planted, bug, plant, planted_base
+from .planted_device import DEVICE_BUGS, WAITING_BUGS
 from .requests import random_case
 
 pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
@@ -27,21 +33,33 @@ SEQUENCES = 4000
 NO_VECTOR_YET: dict[str, str] = {}
 
 
+ALL_BUGS = (*BUGS, *DEVICE_BUGS)
+
+
 def bugs_for_vectors() -> list[ParameterSet]:
     """The planted bugs as test parameters. Those without a vector have to be missed, as long as they are listed."""
     missed = {name: [pytest.mark.xfail(reason=case, strict=True)] for name, case in NO_VECTOR_YET.items()}
-    return [pytest.param(one, id=one.name, marks=missed.get(one.name, [])) for one in BUGS]
+    return [pytest.param(one, id=one.name, marks=missed.get(one.name, [])) for one in ALL_BUGS]
 
 
 @pytest.fixture(scope="module")
-def vectors() -> list[Vector]:
-    return load_vectors()
+def vectors() -> dict[Subject, list[Vector]]:
+    """The committed vectors of each subject that the library can be asked."""
+    found: dict[Subject, list[Vector]] = {subject: [] for subject in SUBJECTS}
+    for vector in load_vectors():
+        requests = [one.request for one in vector.steps]
+        if all(type(request) in CALLS for request in requests):
+            found[subject_of(requests)].append(vector)
+    return found
 
 
-def test_there_are_twenty_bugs_of_different_kinds() -> None:
-    assert len({one.name for one in BUGS}) == len(BUGS) >= 20
-    assert len({one.kind for one in BUGS}) >= 20
-    assert set(NO_VECTOR_YET) < {one.name for one in BUGS} and len(BUGS) - len(NO_VECTOR_YET) >= 20
+def test_there_are_many_bugs_of_different_kinds() -> None:
+    names = [one.name for one in (*ALL_BUGS, *WAITING_BUGS)]
+    assert len(set(names)) == len(names)
+    for bugs, least in ((BUGS, 20), (DEVICE_BUGS, 25)):
+        found = [one for one in bugs if one.name not in NO_VECTOR_YET]
+        assert len({one.kind for one in found}) >= least
+    assert set(NO_VECTOR_YET) < {one.name for one in ALL_BUGS}
 
 
 def test_an_edit_that_does_not_apply_is_an_error(tmp_path: Path) -> None:
@@ -53,9 +71,10 @@ def test_an_edit_that_does_not_apply_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("one", bugs_for_vectors())
-def test_the_committed_vectors_find_it(one: Bug, vectors: list[Vector], tmp_path: Path) -> None:
+def test_the_committed_vectors_find_it(one: Bug, vectors: dict[Subject, list[Vector]], tmp_path: Path) -> None:
     plan = Plan("c", with_each(partial(Planted, one), LIBRARY_PROFILES))
-    report = run_plan(plan, vectors, out=tmp_path, complete=False)
+    subject = VHOST if one in DEVICE_BUGS else MEMSLOTS
+    report = run_plan(plan, vectors[subject], out=tmp_path, complete=False)
     assert report.finished, report.failure or report.unavailable
     assert report.exit_code() == 1, one.sentence
 
@@ -66,3 +85,11 @@ def test_random_sequences_find_it(one: Bug) -> None:
         library = Library(base)
     random = Random(one.name)
     assert any(difference(library, *random_case(random)) for _ in range(SEQUENCES)), one.sentence
+
+
+@pytest.mark.parametrize("one", (*DEVICE_BUGS, *WAITING_BUGS), ids=lambda one: one.name)
+def test_random_sequences_for_a_device_find_it(one: Bug) -> None:
+    with planted_base(one) as base:
+        library = Library(base)
+    random = Random(one.name)
+    assert any(device_difference(library, *random_device_case(random)) for _ in range(SEQUENCES)), one.sentence

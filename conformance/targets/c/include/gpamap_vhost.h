@@ -178,8 +178,7 @@ int gpamap_device_add_region(struct gpamap_device *device, uint64_t gpa, uint64_
  * EPERM: as above. ENOENT: there is none. */
 int gpamap_device_remove_region(struct gpamap_device *device, uint64_t gpa, uint64_t size, uint64_t hva);
 
-/* Take out every region that has a byte in first .. last, as a whole. A device that was never given a table has an
- * empty one from now on. EPERM: as above. EINVAL: last < first. */
+/* Take out every region that has a byte in first .. last, as a whole. EPERM: as above. EINVAL: last < first. */
 int gpamap_device_remove_range(struct gpamap_device *device, uint64_t first, uint64_t last);
 
 /* ---- Messages ---- */

@@ -192,15 +192,9 @@ int gpamap_device_remove_region(struct gpamap_device *device, uint64_t gpa, uint
 
 int gpamap_device_remove_range(struct gpamap_device *device, uint64_t first, uint64_t last)
 {
-	int error;
-
 	if (!is_from_owner(device))
 		return -EPERM;
-	error = gpamap_table_remove_range(&device->table, first, last);
-	if (error)
-		return error;
-	device->has_table = true;
-	return 0;
+	return gpamap_table_remove_range(&device->table, first, last);
 }
 
 /* ---- Translation ---- */

@@ -27,11 +27,9 @@ static void dequeue(struct gpamap_table *table, struct mapping *mapping)
 		table->last_out = mapping->sooner;
 }
 
-/* The mapping was translated by. */
+/* The mapping was used: it is the last to be given up. */
 void table_use(struct gpamap_table *table, struct mapping *mapping)
 {
-	if (table->retirement != GPAMAP_LRU)
-		return;
 	dequeue(table, mapping);
 	enqueue(table, mapping);
 }
@@ -223,12 +221,12 @@ int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t las
 int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64_t last)
 {
 	struct index *index = &table->index;
-	size_t from = index_seek(index, first);
-	size_t stays = from;
-	size_t at;
+	size_t from, stays, at;
 
 	if (last < first)
 		return -EINVAL;
+	from = index_seek(index, first);
+	stays = from;
 	for (at = from; at < index->count; at++) {
 		struct mapping *mapping = index->entries[at].mapping;
 
