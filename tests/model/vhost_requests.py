@@ -34,6 +34,7 @@ class Dice:
         self.dice = dice
         self.regions: list[tuple[int, int, int]] = [(LOW, BYTES, LOW)]
         self.asked: list[int] = [LOW]
+        self.rings: dict[int, SetRingAddresses] = {}
         self.rare = dice.random() < 0.2  # a sequence in which the unusual is usual
         self.calm = not self.rare and dice.random() < 0.5  # one in which packets flow
 
@@ -125,7 +126,7 @@ class Dice:
 
     def ring_addresses(self, queue: int) -> SetRingAddresses:
         log = LOW // 4 * 4 + 4 * self.dice.randrange(60)
-        return SetRingAddresses(
+        self.rings[queue] = SetRingAddresses(
             queue=queue,
             from_owner=self.rare_no(),
             readable=self.rare_no(),
@@ -135,6 +136,15 @@ class Dice:
             used=(self.address() // 4 * 4) + self.rarely(0, 2),
             log=self.rarely(log, self.dice.choice((log + 1, 2**62, U64 - 4))),
         )
+        return self.rings[queue]
+
+    def tight(self, queue: int) -> list[WriteMessage]:
+        """The parts of a ring, each mapped by an entry of its own that ends soon behind it."""
+        ring, num = self.rings.get(queue, SetRingAddresses()), self.dice.choice((1, 2, 4))
+        return [
+            WriteMessage(kind=UPDATE, iova=at, size=size + self.dice.choice((0, 0, 1, 8)), uaddr=self.host(), perm=3)
+            for at, size in ((ring.desc, 16 * num), (ring.avail, 4 + 2 * num), (ring.used, 4 + 8 * num))
+        ]
 
     def table(self) -> SetMemTable:
         regions = tuple(self.region() for _ in range(self.dice.choice((0, 1, 1, 2, 3))))
@@ -155,7 +165,7 @@ class Dice:
         for queue in range(QUEUES):
             made += [SetRingSize(queue=queue, size=self.dice.choice((1, 2, 4))), self.ring_addresses(queue)]
         if iotlb:
-            made.append(self.whole())
+            made += [self.whole()] if self.dice.random() < 0.7 else [*self.tight(RECEIVE), *self.tight(TRANSMIT)]
         if self.dice.random() < 0.6:
             made.append(SetLogBase(base=self.host()))
         return [*made, SetBackend(queue=RECEIVE), SetBackend(queue=TRANSMIT)]
@@ -197,6 +207,7 @@ class Dice:
             ),
             (3, lambda: [self.ring_addresses(self.queue())]),
             (3, lambda: [SetBackend(queue=self.queue(), backend=dice.choice((TAP, TAP, NONE)))]),
+            (1, lambda: self.tight(dice.randrange(QUEUES))),
             (2, lambda: self.resized(dice.randrange(QUEUES))),
             (1, lambda: [SetBackend(queue=self.queue(), backend=NO_SOCKET, readable=self.rare_no())]),
             (2, lambda: [self.features(dice.random() < 0.7)]),
