@@ -9,6 +9,7 @@ from proofs.theorems import (
     interval_tree,
     lookups,
     red_black,
+    red_black_erase,
     refinement,
     settings,
     slots,
@@ -29,6 +30,7 @@ SUBJECTS = (
     trees,
     red_black,
     interval_tree,
+    red_black_erase,
 )
 
 THEOREMS: tuple[Theorem, ...] = tuple(theorem for subject in SUBJECTS for theorem in subject.THEOREMS)

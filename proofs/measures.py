@@ -104,7 +104,6 @@ def always(known: Measured, asked: Interval | None) -> list[Any]:
     claims = [
         known.black_height >= 0,
         implies(known.exact, known.summary == known.greatest),
-        implies(known.is_there, known.lowest <= known.highest),
         implies(negation(known.is_there), negation(known.red)),
     ]
     if asked is not None:

@@ -6,7 +6,8 @@ of ends; that is said once for each tree that is looked into, and is true on eve
 
 The code of a model changes nodes. `Grown` makes them, for one run: a `LazyNode` looks whether it has a child, which is
 a branch, when the code reads `left` or `right`. What the code never looks at stays an arbitrary tree, so what is proved
-of the run is proved of trees of any size. Whatever hangs above is one node, and beyond it is nothing that code can use.
+of the run is proved of trees of any size. What a subtree hangs below is one node, whose parent
+is a stand-in that has nothing.
 """
 
 from __future__ import annotations
@@ -31,8 +32,13 @@ AN_END = -1  # the greatest end of nothing
 FEW_LEVELS = 2  # how many levels more than it needs a tree has in a small world
 
 
+OF_SEARCHES = ("ordered", "lowest", "highest", "touched")  # unknown where nothing is asked for
+
+
 class AnyTree:
-    """An arbitrary tree. With `levels`, one of no more levels, so that it can become a plain one."""
+    """An arbitrary tree, of which `asked` is asked for. With `levels`, one of no more levels, so that it can become a
+    plain one.
+    """
 
     def __init__(self, name: str, asked: Interval | None = None, levels: int | None = None) -> None:
         self.name, self.asked, self.levels = name, asked, levels
@@ -41,8 +47,7 @@ class AnyTree:
         self.red, self.summary = self.measured.red, self.measured.summary
         self.value = Interval(self._number("first"), self._number("last"), None)
         self._sides: tuple[AnyTree, AnyTree] | None = None
-        for claim in always(self.measured, asked):
-            current().learn(truth(claim))
+        current().learn(z3.And(*(truth(claim) for claim in always(self.measured, asked))))
         self._define(z3.Not(self.is_there.formula), NOTHING)
         if levels:
             self.sides  # noqa: B018 (all of a small tree is made at once)
@@ -51,10 +56,14 @@ class AnyTree:
         return integer(f"{self.name}.{name}", 0, U64_MAX)
 
     def _define(self, condition: Any, wanted: Measured) -> None:
+        claims = []
         for field in fields(Measured):
             mine, theirs = getattr(self.measured, field.name), getattr(wanted, field.name)
-            is_same = mine.term == term_of(theirs) if isinstance(mine, SymInt) else truth(mine) == truth(theirs)
-            current().learn(z3.Implies(condition, is_same))
+            if self.asked is not None or field.name not in OF_SEARCHES:
+                claims.append(
+                    mine.term == term_of(theirs) if isinstance(mine, SymInt) else truth(mine) == truth(theirs)
+                )
+        current().learn(z3.Implies(condition, z3.And(*claims)))
 
     @property
     def sides(self) -> tuple[AnyTree, AnyTree]:
@@ -190,12 +199,6 @@ class Glance:
         return self._side(self._sides[1])
 
 
-class Beyond(Node):
-    """What is above what is above. Nobody may look there."""
-
-    __slots__ = ()
-
-
 class Grown:
     """A tree, or a subtree that hangs below something, as nodes. They last for one run, and may be changed in it."""
 
@@ -203,7 +206,7 @@ class Grown:
         self.description, self.above_description = tree, above
         self._made: dict[int, Node | None] = {}
         self.tree = RedBlackTree(summary_of)
-        self.beyond = Beyond(None)
+        self.beyond = Node(None)  # the root, somewhere above what is above
         self.root = self.node(tree, None)
         self.above: Node | None = None
         if above is not None and (not isinstance(above, AnyAbove) or above.is_there):
@@ -235,14 +238,13 @@ class Grown:
             other: Any = self.node(above.other, self.above)
         else:
             self.above, other = LazyNode(self, above), above.other
-            self.above.parent = self.beyond
+        self.above.parent = self.tree.root = self.beyond
         self.above.red, self.above.summary = above.red, above.summary
         if above.on_the_left:
             self.above.left, self.above.right = self.root, other
         else:
             self.above.left, self.above.right = other, self.root
         self.on_the_left = bool(above.on_the_left)
-        self.tree.root = self.above if isinstance(above, Above) else self.beyond
         if self.root is not None:
             self.root.parent = self.above
 
@@ -319,6 +321,11 @@ def are_parents_right(part: Any, parent: Node | None) -> bool:
     if part is None or isinstance(part, AnyTree):
         return True
     return part.parent is parent and all(are_parents_right(side, part) for side in sides(part))
+
+
+def is_any_above(above: Any) -> Any:
+    """Whether a subtree hangs below anything."""
+    return above.is_there if isinstance(above, AnyAbove) else above is not None
 
 
 def is_same(one: list[Any], other: list[Any]) -> bool:
