@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from conformance.target import Errored, Results, Target, TargetFailed, Trial
+from conformance.target import Answer, Errored, Results, Skipped, Target, TargetFailed, Trial
 from conformance.targets.model import array_target, tree_target
 from spec.memslots.lookup import Lookup
 from spec.memslots.set_region import GFN_LIMIT, NUMBER, SetRegion
-from spec.outcome import Done, Located, Rejected
+from spec.outcome import Done, Located, Rejected, Segment, Translated
 from spec.profile import PROFILES, Profile
 from spec.units import PAGE_SIZE
+from spec.vhost.device import ACCESS_PLATFORM
+from spec.vhost.features import SetFeatures
+from spec.vhost.mem_table import Region, SetMemTable
+from spec.vhost.messages import ReadMessage
+from spec.vhost.owner import FREE, SetOwner
+from spec.vhost.translate import Translate
 
 ASK = (SetRegion(slot=600, gpa=0, size=PAGE_SIZE, hva=PAGE_SIZE), Lookup(gpa=5))
 
@@ -46,3 +54,46 @@ def test_every_trial_has_a_fresh_vm_and_an_error_stays_with_its_trial() -> None:
 def test_it_must_be_started() -> None:
     with pytest.raises(TargetFailed, match="before it was started"):
         list(tree_target().run([]))
+
+
+# VHOST -----------------------------------------------------------------------------------------------------------
+
+
+def answer_of(target: Target, *requests: Any) -> Answer:
+    target.start()
+    (answer,) = target.run([Trial("v", requests)])
+    return answer
+
+
+def test_both_answer_trials_about_a_device() -> None:
+    asked = (SetOwner(), SetMemTable(regions=(Region(0x1000, 0x1000, 0x5000),)), Translate(addr=0x1800, length=4))
+    right = Results("v", (Done(), Done(), Translated((Segment(0x1800, 0x1803, 0x5800),))))
+    assert answer_of(tree_target(), *asked) == right
+    assert answer_of(array_target(), *asked) == right
+    assert answer_of(tree_target(Profile(max_regions=0)), *asked) != right
+
+
+def test_the_array_says_what_it_cannot_be_asked() -> None:
+    overlapping = (SetOwner(), SetMemTable(regions=(Region(0, 0x2000, 0), Region(0x1000, 0x2000, 0))), Translate())
+    for asked, reason in (
+        ((SetOwner(), ReadMessage()), "have no read_message"),
+        ((SetFeatures(ACCESS_PLATFORM),), "asks for an IOTLB"),
+        (overlapping, "the regions from 0x0 and from 0x1000 on overlap"),
+    ):
+        answer = answer_of(array_target(), *asked)
+        assert isinstance(answer, Skipped) and reason in answer.reason
+        assert isinstance(answer_of(tree_target(), *asked), Results)
+    assert isinstance(answer_of(array_target(), *overlapping[:1], *overlapping[2:]), Results)
+
+
+def test_what_was_published_is_not_what_is_answered_for() -> None:
+    """Each trial has a new device."""
+    target = tree_target()
+    target.start()
+    first, second = target.run([Trial("1", (SetOwner(),)), Trial("2", (SetOwner(), SetOwner()))])
+    assert first == Results("1", (Done(),))
+    assert second == Results("2", (Done(), Rejected(FREE)))
+
+
+def test_requests_about_two_subjects_are_an_error() -> None:
+    assert isinstance(answer_of(tree_target(), SetOwner(), Lookup()), Errored)
