@@ -17,6 +17,7 @@ from proofs.theorems import (
     trees,
     two_sets,
 )
+from proofs.theorems.vhost import entries
 
 SUBJECTS = (
     slots,
@@ -27,6 +28,7 @@ SUBJECTS = (
     two_sets,
     sorted_array,
     refinement,
+    entries,
     trees,
     red_black,
     interval_tree,

@@ -1,7 +1,8 @@
-"""From the empty VM to a given one: the requests that lead there."""
+"""From a fresh state to a given one: the requests that lead there. For VMs; `reach_vhost` does it for devices."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
 
@@ -33,7 +34,12 @@ def request_for(slot: Slot) -> SetRegion:
 
 
 def setup_for(profile: Profile, vm: Vm) -> tuple[Any, ...] | None:
-    """Requests after which an empty VM is this one, or None where none were found.
+    """Requests after which an empty VM is this one, or None where none were found."""
+    return next(setups_of_vm(profile, vm), None)
+
+
+def setups_of_vm(profile: Profile, vm: Vm) -> Iterator[tuple[Any, ...]]:
+    """Requests after which an empty VM is this one.
 
     Logs with some pages in them are not built: a VM is found whose logs are as they start.
     """
@@ -49,13 +55,12 @@ def setup_for(profile: Profile, vm: Vm) -> tuple[Any, ...] | None:
     for parts in permutations(groups):
         setup = [*files, *(request for part in parts for request in part), *([VcpuRead()] if vm.has_vcpu else [])]
         if reached(profile, setup) == vm:
-            return tuple(setup)
-    return None
+            yield tuple(setup)
 
 
-def reached(profile: Profile, requests: list[Any]) -> Vm:
-    """The VM after these requests, from the empty one."""
-    vm = EMPTY_VM
+def reached(profile: Profile, requests: list[Any], fresh: Any = EMPTY_VM) -> Any:
+    """The state after these requests, from a fresh one."""
+    state = fresh
     for request in requests:
-        vm, _ = step(profile, vm, request)
-    return vm
+        state, _ = step(profile, state, request)
+    return state

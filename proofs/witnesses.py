@@ -1,7 +1,7 @@
 """Concrete cases of theorems as requests: what a theorem's hypotheses look like, and what its planted bug gets wrong.
 
-Each case leads from the empty VM, in a named profile, through requests that set up the slots, to the request that the
-theorem is about. Cases that no requests lead to (a log with some pages in it, say) are left out.
+Each case leads from a fresh VM or device, in a covered profile, through requests that set it up, to the request that
+the theorem is about. Cases that no requests lead to (a log with some pages in it, say) are left out.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from proofs.catalogue import THEOREMS, theorem_named
+from proofs.line import Line, line_with_state
 from proofs.prover import find_case, find_counterexample
-from proofs.reach import setup_for
+from proofs.reach import reached
 from proofs.symbolic.boolean import all_of
 from proofs.theorem import Theorem, patched
-from proofs.violations import can_be_set_up, plainness
 from proofs.workers import run_all
 from proofs.world import FewWorld, World
 from spec.profile import PROFILES, Profile
@@ -34,11 +34,11 @@ def theorem_witnesses(jobs: int = 2) -> list[Case]:
 
 
 def is_about_a_request(theorem: Theorem) -> bool:
-    """Whether its inputs are a VM and a request."""
-    return theorem.id.split(".")[0] in ("MEMSLOT", "CHANGE", "DIRTY", "VM", "LOOKUP") and theorem.id not in (
-        "CHANGE.TOTAL_PAGES",
-        "LOOKUP.ONE_SLOT",
-    )
+    """Whether its inputs are a VM or a device, and a request that a step takes."""
+    subject = theorem.id.split(".")[0]
+    if subject in ("MEMSLOT", "CHANGE", "DIRTY", "VM", "LOOKUP"):
+        return theorem.id not in ("CHANGE.TOTAL_PAGES", "LOOKUP.ONE_SLOT")
+    return subject == "DEVICE"
 
 
 def _cases_named(theorem_id: str) -> tuple[str, list[Case]]:
@@ -49,27 +49,40 @@ def cases_of(theorem: Theorem) -> Iterator[Case]:
     """The witness, and the case that the planted bug gets wrong, each in the first named profile that has one."""
     for look_for in (_witness, _bug_case):
         for name, profile in PROFILES.items():
-            requests = _requests(profile, look_for(theorem, profile))
+            requests = _requests(theorem, profile, look_for(theorem, profile))
             if requests is not None:
                 yield theorem.id, name, requests
                 break
 
 
-def _requests(profile: Profile, case: dict[str, Any] | None) -> tuple[Any, ...] | None:
+def _requests(theorem: Theorem, profile: Profile, case: dict[str, Any] | None) -> tuple[Any, ...] | None:
+    """The way to a case's state and its request; None where none leads to a state that meets the hypotheses."""
     if case is None:
         return None
-    setup = setup_for(profile, case["vm"])
-    return None if setup is None else (*setup, case["request"])
+    line = _line(case)
+    for setup in line.setups(profile, case[line.state_name]):
+        state = reached(profile, list(setup), line.subject.fresh)
+        if theorem.given(**{**case, line.state_name: state}) is True:
+            return (*setup, case["request"])
+    return None
+
+
+def _line(case: dict[str, Any]) -> Line:
+    line = line_with_state(case)
+    if line is None:
+        raise KeyError(f"a case without a state: it has {', '.join(case)}")
+    return line
 
 
 def in_profile(theorem: Theorem, profile: Profile) -> Theorem:
-    """The theorem for this profile only, and for VMs that requests lead to."""
+    """The theorem for this profile only, and for states that requests lead to."""
 
     def inputs(world: World) -> dict[str, Any]:
         return {**theorem.inputs(world), "profile": profile}
 
     def given(**case: Any) -> Any:
-        return all_of(can_be_set_up(profile, case["vm"]), theorem.given(**case))
+        line = _line(case)
+        return all_of(line.can_be_set_up(profile, case[line.state_name]), theorem.given(**case))
 
     return replace(theorem, inputs=inputs, given=given)
 
@@ -78,7 +91,8 @@ def _witness(theorem: Theorem, profile: Profile) -> dict[str, Any] | None:
     narrowed = in_profile(theorem, profile)
 
     def wishes(**case: Any) -> list[Any]:
-        return plainness(case["vm"], case["request"])
+        line = _line(case)
+        return line.plainness(case[line.state_name], case["request"])
 
     return _first(lambda count: find_case(FewWorld(count, 0), narrowed.inputs, narrowed.given, wishes), theorem.few)
 

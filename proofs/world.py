@@ -16,6 +16,7 @@ from proofs.symbolic.fewset import FEW_PAGES, HIGHEST_PAGE, FewSet, few_record
 from proofs.symbolic.integer import integer
 from proofs.symbolic.pages import SymPages, any_pages, few_pages
 from proofs.symbolic.record import SymWord, optional, record
+from proofs.symbolic.sequence import FewSequence
 from proofs.symbolic.shape import Shape
 from spec.memslots.slot import GuestMemfd, Slot, Vm
 from spec.profile import SWITCHES, Profile
@@ -64,6 +65,10 @@ class World:
         """Something that may be a member of a set or not: what is proved of it is proved of everything."""
         return members.candidate(name)
 
+    def sequence(self, name: str, members: tuple[Any, ...]) -> FewSequence:
+        """A tuple of none to all of these members, the first ones."""
+        return FewSequence(name, members)
+
     def record(self, name: str, shape: Shape) -> Any:
         """One record of this shape, of no set."""
         return few_record(name, shape)
@@ -91,6 +96,11 @@ class World:
             "memfd_rebind_errno": SymWord("profile.memfd_rebind_errno", tuple(map(str, words["memfd_rebind_errno"]))),
             "dirty_ring": self.boolean("profile.dirty_ring"),
             "smallest_dirty_ring": self.integer("profile.smallest_dirty_ring", 1, U32_MAX),
+            "max_regions": self.integer("profile.max_regions", 0, U16_MAX),
+            "iotlb_limit": self.integer("profile.iotlb_limit", 1, 2**31 - 1),
+            "retirement": SymWord("profile.retirement", tuple(map(str, words["retirement"]))),
+            "features": self.integer("profile.features", 0, U64_MAX),
+            "iotlb_mode": SymWord("profile.iotlb_mode", tuple(map(str, words["iotlb_mode"]))),
         }
         max_gfn = self.integer("profile.max_gfn", 0, LAST_PAGE)
         lazy = {"max_gfn": optional(z3.Bool("profile.has_max_gfn"), lambda: max_gfn)}

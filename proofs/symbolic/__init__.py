@@ -6,6 +6,7 @@
     fewset              a set of at most k members: for witnesses and counterexamples, which become plain values
     trees       trees of any size, which unfold as far as code looks at them; choice: one int out of two
     pages, record       arbitrary sets of pages; records of arbitrary values
+    sequence            short sequences of arbitrary records, and sequences that nobody looks into
     concrete            from a solver's model back to plain Python values
 
 The spec does not know about any of this. It compares, adds and asks its sets, and these values answer with formulas.

@@ -4,7 +4,8 @@ Its members are the things of an uninterpreted sort for which `member` holds; ea
 `every` and `some` become quantifiers, so what is proved about this set is proved of every finite set, however large.
 Two things may have the same values in all fields; a real set has no such twins, so the proof covers more than it must.
 
-An edited set is the original, with things taken out or put back since, in order, plus records that were made since.
+An edited set is the original, with things taken out, put back or left behind since, in order, plus records that were
+made since. How many members it has is a number of which is known what the edits do to it, and whether it is 0.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from typing import Any
 
 import z3
 
-from proofs.symbolic.boolean import SymBool
+from proofs.symbolic.boolean import SymBool, all_of
 from proofs.symbolic.explorer import Unsupported, current
-from proofs.symbolic.integer import SymInt
+from proofs.symbolic.integer import SymInt, comes_before, integer, ranks_before, term_of
 from proofs.symbolic.pages import SymPages
 from proofs.symbolic.record import optional, record
 from proofs.symbolic.shape import Shape
+
+MOST_MEMBERS = 2**128  # of a set that is counted
+
+
+Edit = Callable[[Any, Any], Any]  # (thing, whether it was a member) -> whether it is one after
 
 
 class Universe:
@@ -70,17 +76,32 @@ class Universe:
         return next((thing for known, thing in self.named if known is member), None)
 
 
+def _taken_out(thing: Any) -> Edit:
+    return lambda asked, is_member: z3.And(is_member, asked != thing)
+
+
+def _put_back(thing: Any) -> Edit:
+    return lambda asked, is_member: z3.Or(is_member, asked == thing)
+
+
 class AnySet:
     """A set of any size. It answers the questions of `spec.sets` and `proofs.sets`."""
 
-    def __init__(self, universe: Universe, edits: tuple[tuple[Any, bool], ...] = (), new: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self,
+        universe: Universe,
+        edits: tuple[Edit, ...] = (),
+        new: tuple[Any, ...] = (),
+        counted: Callable[[], Any] | None = None,
+    ) -> None:
         self.universe, self.new = universe, new
-        self.edits = edits  # (thing, whether it was put back or taken out), the latest last
+        self.edits = edits  # the latest last
+        self.counted = counted  # how many members there are, None for the original set
 
     def _is_member(self, thing: Any) -> Any:
         is_member = self.universe.member(thing)
-        for edited, is_back in self.edits:
-            is_member = z3.Or(is_member, thing == edited) if is_back else z3.And(is_member, thing != edited)
+        for edit in self.edits:
+            is_member = edit(thing, is_member)
         return is_member
 
     def _bound_thing(self) -> Any:
@@ -88,11 +109,11 @@ class AnySet:
 
     def _formula(self, holds: Callable[..., Any], *members: Any) -> Any:
         explorer = current()
-        explorer.quantifier_depth += 1
+        explorer.quantifier_depth += max(1, len(members))
         try:
             return explorer.formula(lambda: holds(*members))
         finally:
-            explorer.quantifier_depth -= 1
+            explorer.quantifier_depth -= max(1, len(members))
 
     def every(self, holds: Callable[[Any], Any]) -> SymBool:
         """Whether `holds` is true of each member."""
@@ -150,22 +171,130 @@ class AnySet:
         current().quantified.append(z3.ForAll([thing], z3.Implies(found, is_there)))
         return witness
 
+    def least(self, holds: Callable[[Any], Any], rank: Callable[[Any], tuple[Any, ...]]) -> Any:
+        """Of the members of which `holds` is true the one of smallest rank, or None.
+
+        Among the original members it is a witness, as in `only`, and no other member has a smaller rank.
+        """
+        if current().quantifier_depth:
+            raise Unsupported("`least` inside a question about each member")
+        thing = self._bound_thing()
+        found = z3.And(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
+        ranks = [term_of(part) for part in rank(self.universe.record_of(thing))]
+        key = ("least", found.get_id(), *(term.get_id() for term in ranks))
+        witness = current().remember(key, lambda: self._first(thing, found, ranks), found, ranks)
+        is_there = z3.substitute(found, (thing, self.universe.thing_of(witness)))
+        best = witness if SymBool(is_there) else None
+        for member in self.new:
+            if SymBool(self._formula(holds, member)) and (
+                best is None or SymBool(ranks_before(rank(member), rank(best)))
+            ):
+                best = member
+        return best
+
+    def _first(self, thing: Any, found: Any, ranks: list[Any]) -> Any:
+        witness = self.universe.name_thing(f"least{len(self.universe.named)}")
+        named = (thing, self.universe.thing_of(witness))
+        is_there = z3.substitute(found, named)
+        none_before = z3.Not(comes_before(ranks, [z3.substitute(term, named) for term in ranks]))
+        current().quantified.append(z3.ForAll([thing], z3.Implies(found, z3.And(is_there, none_before))))
+        return witness
+
     def added(self, member: Any) -> AnySet:
         """The set with one more record."""
         thing = self.universe.thing_of(member)
         if thing is not None:
-            return AnySet(self.universe, (*self.edits, (thing, True)), self.new)
-        return AnySet(self.universe, self.edits, (*self.new, member))
+            is_more = z3.Not(self._is_member(thing))
+            return AnySet(self.universe, (*self.edits, _put_back(thing)), self.new, lambda: self._count_and(1, is_more))
+        after = AnySet(self.universe, self.edits, (*self.new, member))
+        after.counted = lambda: self._count_and(1, z3.Not(self._has_twin(member)), member)
+        return after
 
     def removed(self, member: Any) -> AnySet:
         """The set without this member."""
         thing = self.universe.thing_of(member)
         if thing is not None:
-            return AnySet(self.universe, (*self.edits, (thing, False)), self.new)
-        kept = tuple(known for known in self.new if known is not member)
-        if len(kept) == len(self.new):
+            is_less = self._is_member(thing)
+            return AnySet(
+                self.universe, (*self.edits, _taken_out(thing)), self.new, lambda: self._count_and(-1, is_less)
+            )
+        rest = tuple(known for known in self.new if known is not member)
+        if len(rest) == len(self.new):
             raise Unsupported("removing a record that is no member")
-        return AnySet(self.universe, self.edits, kept)
+        after = AnySet(self.universe, self.edits, rest)
+        after.counted = lambda: self._count_and(-1, z3.Not(after._has_twin(member)), member)
+        return after
+
+    def kept(self, holds: Callable[[Any], Any]) -> AnySet:
+        """The set of those members of which `holds` is true."""
+
+        def left_behind(asked: Any, is_member: Any) -> Any:
+            return z3.And(is_member, self._formula(holds, self.universe.record_of(asked)))
+
+        new = tuple(member for member in self.new if SymBool(self._formula(holds, member)))
+        after = AnySet(self.universe, (*self.edits, left_behind), new)
+        after.counted = lambda: self._count_of_some(after)
+        return after
+
+    # COUNTING ----------------------------------------------------------------------------------------------------
+
+    def count(self) -> Any:
+        """How many members there are."""
+        return self._count_of_original() if self.counted is None else self.counted()
+
+    def _count_of_original(self) -> SymInt:
+        name = f"{self.universe.name}.count"
+
+        def make() -> SymInt:
+            number = integer(name, 0, MOST_MEMBERS)
+            self._settle_zero(number)
+            return number
+
+        number: SymInt = current().remember(name, make)
+        return number
+
+    def _count_and(self, change: int, is_changed: Any, *keep: Any) -> SymInt:
+        """The number after an edit that makes one more or one less, if it changes anything."""
+        before = self.count()
+
+        def make() -> SymInt:
+            number = integer(f"{self.universe.name}.count{len(current().memory)}", 0, before.high + 1)
+            counted = z3.If(is_changed, number.term == before.term + change, number.term == before.term)
+            current().quantified.append(counted)
+            return number
+
+        key = ("count", before.term.get_id(), change, is_changed.get_id())
+        number: SymInt = current().remember(key, make, before, is_changed, keep)
+        return number
+
+    def _count_of_some(self, after: AnySet) -> SymInt:
+        """The number of those that were kept: at most as many as before."""
+        before = self.count()
+        thing = self._bound_thing()
+        question = after._is_member(thing)
+        made_since = tuple(id(member) for member in after.new)
+
+        def make() -> SymInt:
+            number = integer(f"{self.universe.name}.kept{len(current().memory)}", 0, before.high)
+            current().ground.append(number.term <= before.term)
+            after._settle_zero(number)
+            return number
+
+        key = ("kept", question.get_id(), before.term.get_id(), made_since)
+        number: SymInt = current().remember(key, make, question, before, after)
+        return number
+
+    def _settle_zero(self, number: SymInt) -> None:
+        """A set is counted as 0 exactly if it has no members."""
+        is_empty = self.every(lambda member: False)
+        current().quantified.append((number.term == 0) == is_empty.formula)
+
+    def _has_twin(self, asked: Any) -> Any:
+        """Whether a member has the same values in all fields."""
+        names = tuple(self.universe.shape.ranges)
+        return self.some(
+            lambda member: all_of(*(getattr(member, name) == getattr(asked, name) for name in names))
+        ).formula
 
     def has(self, member: Any) -> SymBool:
         """Whether this very record is a member."""

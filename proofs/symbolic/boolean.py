@@ -59,6 +59,13 @@ def all_of(*claims: Any) -> Any:
     return SymBool(z3.And(*(truth(claim) for claim in claims)))
 
 
+def all_merged(predicates: tuple[Callable[..., Any], ...], *arguments: Any) -> Any:
+    """Whether all predicates are true of the arguments, each asked as a formula of its own: their branches do not
+    multiply.
+    """
+    return all_of(*(merged(predicate)(*arguments) for predicate in predicates))
+
+
 def any_of(*claims: Any) -> Any:
     """Whether some claim is true, as one formula: `or` without a branch."""
     if all(isinstance(claim, bool) for claim in claims):

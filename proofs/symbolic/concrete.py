@@ -12,7 +12,8 @@ from proofs.symbolic.explorer import Explorer, Unsupported, exploring
 from proofs.symbolic.fewset import FewSet
 from proofs.symbolic.integer import SymInt
 from proofs.symbolic.pages import SymPages
-from proofs.symbolic.record import SymWord
+from proofs.symbolic.record import SymWord, kind_of
+from proofs.symbolic.sequence import FewSequence, Untouched
 from proofs.symbolic.trees import AnyAbove, AnyTree
 from spec.pages import Pages, pages_in
 
@@ -29,6 +30,10 @@ def plain(model: Any, value: Any) -> Any:
         return plain_pages(model, value)
     if isinstance(value, FewSet):
         return frozenset(plain(model, member) for there, member in value.members if holds(model, there))
+    if isinstance(value, FewSequence):
+        return tuple(plain(model, member) for member in value.members[: plain(model, value.length)])
+    if isinstance(value, Untouched):
+        return value.stands_for
     if isinstance(value, AnyTree | AnyAbove):
         return value.as_plain(lambda formula: holds(model, formula), lambda part: plain(model, part))
     if isinstance(value, tuple):
@@ -64,8 +69,7 @@ def plain_pages(model: Any, pages: SymPages) -> Pages:
 
 def plain_record(model: Any, value: Any) -> Any:
     """A record of symbolic values as one of plain values. A lazy field is decided by the model."""
-    kind = type(value)
-    ordinary = kind.__mro__[1] if "__new__" in vars(kind) else kind
+    ordinary = kind_of(value)
     with exploring(_ModelDecides(model)):
         read = {field.name: getattr(value, field.name) for field in fields(value)}
     return ordinary(**{name: plain(model, part) for name, part in read.items()})

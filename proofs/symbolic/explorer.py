@@ -59,7 +59,8 @@ class _Walk:
 class Explorer:
     """What is known about the symbolic values of one proof, and the paths that are being walked.
 
-    `ground` and `quantified` are facts that hold always: ranges of inputs, definitions of witnesses.
+    `ground` and `quantified` are facts that hold always: ranges of inputs, definitions of witnesses. `looked_into` are
+    the names of bounded sequences that the proof depends on.
     """
 
     def __init__(self) -> None:
@@ -69,6 +70,7 @@ class Explorer:
         self.memory: dict[Any, Any] = {}
         self.solver_calls = 0
         self.quantifier_depth = 0
+        self.looked_into: set[str] = set()
         self._walks: list[_Walk] = []
 
     # FACTS -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import z3
 
 from proofs.symbolic.boolean import SymBool
 from proofs.symbolic.explorer import Unsupported, current
-from proofs.symbolic.integer import integer
+from proofs.symbolic.integer import SymInt, integer, ranks_before, term_of
 from proofs.symbolic.pages import few_pages
 from proofs.symbolic.record import optional, record
 from proofs.symbolic.shape import Shape
@@ -74,16 +74,42 @@ class FewSet:
                 return one
         return None
 
+    def least(self, holds: Callable[[Any], Any], rank: Callable[[Any], tuple[Any, ...]]) -> Any:
+        """Of the members of which `holds` is true the one of smallest rank, or None: branches for each member."""
+        best = None
+        for there, one in self.members:
+            asked = SymBool(z3.And(there, self._formula(holds, one)))
+            if asked and (best is None or SymBool(ranks_before(rank(one), rank(best)))):
+                best = one
+        return best
+
+    def kept(self, holds: Callable[[Any], Any]) -> FewSet:
+        """The set of those members of which `holds` is true."""
+        members = tuple((z3.And(there, self._formula(holds, one)), one) for there, one in self.members)
+        return FewSet(members, self.shape, self.name)
+
+    def count(self) -> Any:
+        """How many members there are. Two that are equal are one, as in any set."""
+        number: Any = 0
+        for place, (there, one) in enumerate(self.members):
+            twins = [z3.And(other_there, self._are_equal(one, other)) for other_there, other in self.members[:place]]
+            number = SymInt(z3.If(z3.And(there, z3.Not(z3.Or(*twins))), 1, 0), 0, 1) + number
+        return number
+
+    def _are_equal(self, one: Any, other: Any) -> Any:
+        names = self.shape.ranges
+        return z3.And(*(term_of(getattr(one, name)) == term_of(getattr(other, name)) for name in names))
+
     def added(self, member: Any) -> FewSet:
         """The set with one more record."""
         return FewSet((*self.members, (z3.BoolVal(True), member)), self.shape, self.name)
 
     def removed(self, member: Any) -> FewSet:
         """The set without this member."""
-        kept = tuple((there, one) for there, one in self.members if one is not member)
-        if len(kept) == len(self.members):
+        rest = tuple((there, one) for there, one in self.members if one is not member)
+        if len(rest) == len(self.members):
             raise Unsupported("removing a record that is no member")
-        return FewSet(kept, self.shape, self.name)
+        return FewSet(rest, self.shape, self.name)
 
     def has(self, member: Any) -> SymBool:
         """Whether this very record is a member."""

@@ -2,8 +2,8 @@
 
 A `SymInt` behaves like Python's int: it never wraps, so that `(a + b) % 2**64` means what it means for ints. It knows
 bounds for its value, both included, which keep the formulas for `%` and `//` small. The formulas are linear integer
-arithmetic: products of two symbols, divisors that are not plain positive ints, and bit operations of two symbols are
-refused with `Unsupported`, never approximated.
+arithmetic (but `|` of two symbols, which counts in bits): products of two symbols, divisors that are not plain positive
+ints, and `&` of two symbols are refused with `Unsupported`, never approximated.
 """
 
 from __future__ import annotations
@@ -103,6 +103,20 @@ class SymInt:
 
     __rand__ = __and__
 
+    def __or__(self, other: Any) -> Any:
+        if not is_integer(other):
+            return NotImplemented
+        low, high = bounds(other)
+        if min(low, self.low) < 0:
+            raise Unsupported("| of what may be negative")
+        if type(other) is int:
+            return self + other - (self & other)
+        width = max(high, self.high).bit_length()
+        both = z3.Int2BV(self.term, width) | z3.Int2BV(other.term, width)
+        return SymInt(z3.BV2Int(both), 0, 2**width - 1)
+
+    __ror__ = __or__
+
     # QUESTIONS ---------------------------------------------------------------------------------------------------
 
     def _compared(self, other: Any, compare: Callable[[Any, Any], Any]) -> Any:
@@ -111,16 +125,24 @@ class SymInt:
         return SymBool(compare(self.term, term_of(other)))
 
     def __lt__(self, other: Any) -> Any:
+        if is_integer(other) and (self.high < bounds(other)[0] or self.low >= bounds(other)[1]):
+            return SymBool(z3.BoolVal(self.high < bounds(other)[0]))
         return self._compared(other, lambda mine, theirs: mine < theirs)
 
     def __le__(self, other: Any) -> Any:
+        if is_integer(other) and (self.high <= bounds(other)[0] or self.low > bounds(other)[1]):
+            return SymBool(z3.BoolVal(self.high <= bounds(other)[0]))
         return self._compared(other, lambda mine, theirs: mine <= theirs)
 
     def __gt__(self, other: Any) -> Any:
-        return self._compared(other, lambda mine, theirs: mine > theirs)
+        if not is_integer(other):
+            return NotImplemented
+        return negated(self <= other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compared(other, lambda mine, theirs: mine >= theirs)
+        if not is_integer(other):
+            return NotImplemented
+        return negated(self < other)
 
     def __eq__(self, other: object) -> Any:
         return self._compared(other, lambda mine, theirs: mine == theirs)
@@ -135,6 +157,11 @@ class SymInt:
         raise Unsupported("a symbolic integer where Python needs a plain one")
 
     __int__ = __index__
+
+
+def negated(claim: SymBool) -> SymBool:
+    """The opposite of a comparison."""
+    return SymBool(z3.Not(claim.formula))
 
 
 def integer(name: str, low: int, high: int) -> SymInt:
@@ -163,3 +190,16 @@ def require_positive(divisor: Any) -> None:
     """Raise Unsupported unless a divisor is a plain positive int."""
     if type(divisor) is not int or divisor <= 0:
         raise Unsupported(f"division by {divisor!r}; only plain positive ints are supported")
+
+
+def ranks_before(one: tuple[Any, ...], other: tuple[Any, ...]) -> Any:
+    """The formula for "one rank is smaller than another", as Python compares tuples of ints."""
+    return comes_before([term_of(part) for part in one], [term_of(part) for part in other])
+
+
+def comes_before(one: list[Any], other: list[Any]) -> Any:
+    """The same of solver's terms: the first part in which they differ decides."""
+    smaller: Any = z3.BoolVal(False)
+    for mine, theirs in reversed(list(zip(one, other, strict=True))):
+        smaller = z3.Or(mine < theirs, z3.And(mine == theirs, smaller))
+    return smaller

@@ -1,7 +1,7 @@
 """Records (frozen dataclasses) of arbitrary values, and words from a fixed vocabulary.
 
-A field that may be None cannot be a formula: Python asks `is None`. Such a field is *lazy*: it is worked out when it is
-read, which is a branch like any other.
+A field that may be None cannot be a formula: Python asks `is None`. Nor can one that Python uses as an index or divides
+by. Such a field is *lazy*: it is worked out when it is read, which is a branch like any other.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ def record(kind: type, values: dict[str, Any], lazy: dict[str, Callable[[], Any]
     return made
 
 
+def kind_of(value: Any) -> type:
+    """The class of a dataclass instance, as it was asked for: a record with lazy fields is of a class of its own."""
+    kind = type(value)
+    return kind.__mro__[1] if "__new__" in vars(kind) else kind
+
+
 def _property(read: Callable[[], Any]) -> property:
     return property(lambda _: read())
 
@@ -38,6 +44,18 @@ def _property(read: Callable[[], Any]) -> property:
 def optional(present: Any, make: Callable[[], Any]) -> Callable[[], Any]:
     """A lazy field that is None unless the formula `present` holds."""
     return lambda: make() if SymBool(present) else None
+
+
+def one_of(name: str, choices: tuple[int, ...], otherwise: Any = None) -> Callable[[], Any]:
+    """A lazy field that is one of a few plain ints, or `otherwise` (None: the last choice is what is left)."""
+    chosen = [(z3.Bool(f"{name}.is{choice}"), choice) for choice in choices]
+    if otherwise is None:
+        chosen, otherwise = chosen[:-1], choices[-1]
+
+    def read() -> Any:
+        return next((choice for is_chosen, choice in chosen if SymBool(is_chosen)), otherwise)
+
+    return read
 
 
 class SymWord:

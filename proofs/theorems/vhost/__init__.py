@@ -1,0 +1,1 @@
+"""Theorems about the vhost line, one subject a file."""
