@@ -42,6 +42,7 @@ VERSIONS: dict[str, Distribution] = {
     "6.1": Distribution("bookworm", "linux-image-cloud-amd64", True),
     "6.12": Distribution("trixie", "linux-image-amd64", True),
     "7.2": Distribution("sid", "linux-image-amd64", False),
+    "7.3": Distribution("experimental", "linux-image-amd64", False),
 }
 
 

@@ -2,7 +2,7 @@
 
     gcc -Wall -static -o reproducer reproducer.c && ./reproducer
 
-The program performs the steps on /dev/kvm and prints beside each what the specification expects.
+The program performs the steps on /dev/kvm or /dev/vhost-net and prints beside each what the specification expects.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.backings import BACKING_SIZE, BASES, name
+from conformance.backings import BACKING_SIZE, BASES, DATA, name
+from conformance.targets.linux import reproduce_vhost
 from conformance.vector import Step, Vector
 from spec.memslots.access import GUEST_SPACE, GuestWrite, VcpuRead, VcpuWrite
 from spec.memslots.clear_dirty_log import ClearDirtyLog
@@ -25,7 +26,7 @@ from spec.operation import Operation
 from spec.outcome import DirtyPages, Done, Mmio, Outcome, Rejected, Touched, Written
 from spec.pages import Pages
 from spec.profile import Profile, with_switches
-from spec.step import operation_of, step
+from spec.step import MEMSLOTS, operation_of, step, subject_of
 from spec.units import PAGE_SIZE, U64, address_of, page_of
 
 FIXED_PART = Path(__file__).with_name("reproducer.c")
@@ -57,27 +58,46 @@ def program(vector: Vector) -> str:
 
 def source(steps: Sequence[Step], profile: Profile, title: str, because: str = "") -> str:
     """The C source for steps with what is expected of them; `profile` tells where slots are as the program runs."""
+    about_slots = subject_of([one.request for one in steps]) is MEMSLOTS
+    bodies = slot_statements(steps, profile) if about_slots else [reproduce_vhost.statements(s.request) for s in steps]
+    text_of = expected_text if about_slots else reproduce_vhost.expected_text
     calls: list[str] = []
-    vm = EMPTY_VM
-    for number, one in enumerate(steps, start=1):
-        request = one.request
-        calls.append(f"\t/* {number}. {in_comment(described(request))} */")
-        calls.append(f'\texpect({number}, "{operation_of(request).name}", "{in_string(expected_text(one.expected))}");')
-        calls += [f"\t{line}" for line in statements(request, one.expected, vm)]
-        vm, _ = step(profile, vm, request)
+    for number, (one, body) in enumerate(zip(steps, bodies, strict=True), start=1):
+        calls.append(f"\t/* {number}. {in_comment(described(one.request))} */")
+        expected = in_string(text_of(one.expected))
+        calls.append(f'\texpect({number}, "{operation_of(one.request).name}", "{expected}");')
+        calls += [f"\t{line}" for line in body]
+    device = "/dev/kvm" if about_slots else "/dev/vhost-net, as root"
     lines = [f" * {line}" for line in (in_comment(title), in_comment(because)) if line]
     head = (
         "/*\n"
         + "\n".join(lines)
-        + "\n *\n * Compile: gcc -Wall -static -o reproducer this_file.c    Run: ./reproducer (needs /dev/kvm)\n */"
+        + f"\n *\n * Compile: gcc -Wall -static -o reproducer this_file.c    Run: ./reproducer (needs {device})\n */"
     )
-    backings = ", ".join(f"{base:#x}ull" for base in BASES.values())
-    constants = (
-        f"#define BACKINGS {len(BASES)}\n#define BACKING_BYTES {BACKING_SIZE:#x}ull\n#define CODE_SLOT {CODE_SLOT}\n"
-    )
-    constants += f"static const uint64_t base[BACKINGS] = {{ {backings} }};\n"
     main = "int main(void)\n{\n\tset_up();\n" + "\n".join(calls) + "\n\treturn 0;\n}\n"
-    return f"{head}\n{INCLUDES}\n{constants}\n{FIXED_PART.read_text()}\n{main}"
+    if not about_slots:
+        fixed = reproduce_vhost.FIXED_PART.read_text()
+        return f"{head}\n{reproduce_vhost.INCLUDES}\n{reproduce_vhost.constants()}\n{fixed}\n{main}"
+    return f"{head}\n{INCLUDES}\n{slot_constants()}\n{FIXED_PART.read_text()}\n{main}"
+
+
+def slot_constants() -> str:
+    """Where host memory is."""
+    backings = ", ".join(f"{BASES[backing]:#x}ull" for backing in DATA)
+    return (
+        f"#define BACKINGS {len(DATA)}\n#define BACKING_BYTES {BACKING_SIZE:#x}ull\n#define CODE_SLOT {CODE_SLOT}\n"
+        f"static const uint64_t base[BACKINGS] = {{ {backings} }};\n"
+    )
+
+
+def slot_statements(steps: Sequence[Step], profile: Profile) -> list[list[str]]:
+    """The statements of each step of a memslot vector."""
+    bodies = []
+    vm = EMPTY_VM
+    for one in steps:
+        bodies.append(statements(one.request, one.expected, vm))
+        vm, _ = step(profile, vm, one.request)
+    return bodies
 
 
 def in_comment(text: str) -> str:
