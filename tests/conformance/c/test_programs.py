@@ -34,7 +34,7 @@ def test_there_is_a_compiler() -> None:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
-@pytest.mark.parametrize("name", ["transactions", "allocation", "stress"])
+@pytest.mark.parametrize("name", ["transactions", "allocation", "stress", "device_allocation", "tables"])
 def test_program(name: str, sanitizer: str, compiler: str) -> None:
     done = ended(compiled(name, sanitizer, compiler))
     assert done.returncode == 0, done.stdout + done.stderr

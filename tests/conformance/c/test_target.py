@@ -19,17 +19,24 @@ from conformance.runner import Plan, run_plan
 from conformance.target import Crashed, Errored, Refused, Results, TargetUnavailable, Trial
 from conformance.targets.c import build
 from conformance.targets.c.binding import Library, Map
+from conformance.targets.c.device import VhostDevice
 from conformance.targets.c.target import LIBRARY_PROFILE, CInProcess
 from spec.memslots.access import GuestWrite, VcpuWrite
 from spec.memslots.get_dirty_log import GetDirtyLog
 from spec.memslots.lookup import Observe
 from spec.memslots.manual_protect import EnableManualProtect
 from spec.memslots.set_region import MAX_SLOT_PAGES, SetRegion
-from spec.outcome import DirtyPages, Slots, Written
+from spec.outcome import DirtyPages, MapsView, Slots, Written
 from spec.pages import Pages
 from spec.profile import PROFILES, Profile
+from spec.step import OPERATIONS
 from spec.units import PAGE_SIZE
+from spec.vhost.mem_table import SetMemTable
+from spec.vhost.observe import ObserveMaps
+from spec.vhost.owner import SetOwner
+from spec.vhost.queue_io import Kick
 
+from .device_requests import DeviceRequests
 from .planted import bug, planted_base
 from .requests import Requests
 
@@ -44,6 +51,8 @@ def trials(count: int) -> list[Trial]:
         # The protocol has no writes of no bytes.
         kept = tuple(one for one in requests if not isinstance(one, GuestWrite) or one.length > 0)
         found.append(Trial(f"{number:012x}", kept))
+        of_a_device = DeviceRequests(random, LIBRARY_PROFILE).sequence(random.randrange(1, 30))
+        found.append(Trial(f"d{number:011x}", of_a_device))
     return found
 
 
@@ -115,8 +124,30 @@ def test_a_request_that_does_not_fit_costs_one_trial() -> None:
     bad, good = target.run([Trial("a", (SetRegion(slot=2**32),)), Trial("b", (Observe(),))])
     assert isinstance(bad, Errored) and "OverflowError" in bad.trace
     assert good == Results("b", (Slots(()),))
+    bad, good = target.run([Trial("a", (SetOwner(), SetMemTable(padding=2**32))), Trial("b", (ObserveMaps(),))])
+    assert isinstance(bad, Errored) and "OverflowError" in bad.trace
+    assert good == Results("b", (MapsView(None, None),))
     target.stop()
     target.stop()
+
+
+def test_what_the_library_has_no_call_for_is_none_of_its_operations() -> None:
+    target = CInProcess()
+    operations = set(target.start().operations)
+    (answer,) = target.run([Trial("a", (SetOwner(), Kick()))])
+    target.stop()
+    assert isinstance(answer, Errored) and "no call for Kick" in answer.trace
+    assert {"set_region", "translate", "write_message"} < operations
+    assert {operation.name for operation in OPERATIONS} - operations == {
+        "set_log_base",
+        "set_ring_size",
+        "set_ring_addresses",
+        "set_backend",
+        "transmit",
+        "offer",
+        "packet",
+        "kick",
+    }
 
 
 def test_a_profile_with_what_the_library_lacks_is_refused() -> None:
@@ -127,6 +158,8 @@ def test_a_profile_with_what_the_library_lacks_is_refused() -> None:
 def test_numbers_that_the_library_refuses() -> None:
     with pytest.raises(ValueError, match="EINVAL"):
         Map(Library(), Profile(user_slots=0))
+    with pytest.raises(ValueError, match="EINVAL"):
+        VhostDevice(Library(), Profile(iotlb_limit=0))
 
 
 @pytest.mark.parametrize("initially_set", [False, True])

@@ -7,36 +7,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "check.h"
+#include "failing.h"
 
 #define STEPS 160
 #define MOST_SLOTS 64
-
-/* Memory that fails at the allocation with number `fail_at`, and counts bytes. */
-struct memory {
-	size_t fail_at;
-	size_t count;
-	size_t in_use;
-};
-
-static void *zalloc(void *context, size_t size)
-{
-	struct memory *memory = context;
-
-	if (memory->count++ == memory->fail_at)
-		return NULL;
-	memory->in_use += size;
-	return calloc(1, size);
-}
-
-static void release(void *context, void *block, size_t size)
-{
-	struct memory *memory = context;
-
-	CHECK(block && memory->in_use >= size);
-	memory->in_use -= size;
-	free(block);
-}
 
 /* All that can be seen of a map, as text. */
 struct seen {

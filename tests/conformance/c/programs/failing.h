@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FAILING_H
+#define FAILING_H
+
+#include "check.h"
+
+/* Memory that fails at the allocation with number `fail_at`, and counts bytes. */
+struct memory {
+	size_t fail_at;
+	size_t count;
+	size_t in_use;
+};
+
+static inline void *zalloc(void *context, size_t size)
+{
+	struct memory *memory = context;
+
+	if (memory->count++ == memory->fail_at)
+		return NULL;
+	memory->in_use += size;
+	return calloc(1, size);
+}
+
+static inline void release(void *context, void *block, size_t size)
+{
+	struct memory *memory = context;
+
+	CHECK(block && memory->in_use >= size);
+	memory->in_use -= size;
+	free(block);
+}
+
+#endif
