@@ -82,8 +82,10 @@ class Walk:
         kernel: bool = False,
         operations: Collection[str] | None = None,
         unwanted: Callable[[Profile, Device, Any], bool] | None = None,
+        in_source: bool = False,
     ) -> None:
         self.profile = profile
+        self.in_source = in_source
         self.random = random.Random(seed)
         self.kernel = kernel
         self.unwanted = unwanted
@@ -133,7 +135,9 @@ class Walk:
             return False
         if self.unwanted is not None and self.unwanted(self.profile, self.device, request):
             return False
-        return not self.kernel or is_runnable(self.profile, self.device, request)
+        if not self.kernel and not self.in_source:
+            return True
+        return is_runnable(self.profile, self.device, request, self.in_source)
 
     def see_to(self, request: Any) -> None:
         """What a request must be followed by. (A kernel may keep what it looked up for a ring that moved until the
@@ -507,13 +511,15 @@ def sequence(
     kernel: bool = False,
     operations: Collection[str] | None = None,
     unwanted: Callable[[Profile, Device, Any], bool] | None = None,
+    in_source: bool = False,
 ) -> tuple[Any, ...]:
     """At most `length` (mostly exactly that many) requests for a device with this profile, from this seed.
 
-    With `kernel`, a real vhost-net with that profile can be asked for all of them. `operations` are the names of those
+    With `kernel`, a real vhost-net with that profile can be asked for all of them; with `in_source`, its code in user
+    space can. `operations` are the names of those
     that may occur, `unwanted` says of a request, before it is asked, that it shall not be.
     """
-    return tuple(Walk(profile, seed, kernel, operations, unwanted).go(length))
+    return tuple(Walk(profile, seed, kernel, operations, unwanted, in_source).go(length))
 
 
 def operations_of_kernels() -> frozenset[str]:

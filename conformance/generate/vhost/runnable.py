@@ -27,11 +27,12 @@ from spec.vhost.device import VERSION_1 as VERSION_1_FEATURE
 from spec.vhost.features import SetBackendFeatures, SetFeatures
 from spec.vhost.mem_table import SetMemTable
 from spec.vhost.messages import UPDATE, ReadMessage, WriteMessage
+from spec.vhost.observe import ObserveMaps
 from spec.vhost.owner import ResetOwner, SetOwner
 from spec.vhost.queue_io import SHORTEST_PACKET, Kick, Offer, Packet, Transmit
 from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
 from spec.vhost.run import WHOLE_FIELD
-from spec.vhost.translate import MOST_SEGMENTS, translation
+from spec.vhost.translate import MOST_SEGMENTS, Translate, translation
 
 SENT_FROM = ("A", "B")
 RECEIVED_INTO = ("C", "D")
@@ -58,13 +59,19 @@ KERNEL_REQUESTS = (
     Packet,
     Kick,
 )
+SOURCE_REQUESTS = (Translate, ObserveMaps)  # what only its code can be asked
 
 
-def is_runnable(profile: Profile, device: Device, request: Any) -> bool:
-    """Whether a real device in this state can be asked for this. Of a device that only ever did what is runnable."""
-    if not isinstance(request, KERNEL_REQUESTS) or kills_kernels(request) or not offers_room(device, request):
+def is_runnable(profile: Profile, device: Device, request: Any, in_source: bool = False) -> bool:
+    """Whether a real device in this state can be asked for this. Of a device that only ever did what is runnable.
+
+    With `in_source` it is the kernel's code in user space that is asked: it can be asked for its maps and translations
+    too, it has rings and tables, but a packet's bytes need not exist, and nothing comes unasked.
+    """
+    known = (*KERNEL_REQUESTS, *SOURCE_REQUESTS) if in_source else KERNEL_REQUESTS
+    if not isinstance(request, known) or kills_kernels(request) or not offers_room(device, request):
         return False
-    if asks_a_waiting_queue(device, request):
+    if not in_source and asks_a_waiting_queue(device, request):
         return False
     after, outcome = step(profile, device, request)
     if isinstance(outcome, Rejected):
@@ -77,7 +84,7 @@ def is_runnable(profile: Profile, device: Device, request: Any) -> bool:
             for number, queue in enumerate(device.queues)
             for chain in (*queue.chains, *new_chains(request, number))
         )
-        and what_ran_is_in_place(after, outcome)
+        and what_ran_is_in_place(after, outcome, in_source)
     )
 
 
@@ -134,7 +141,7 @@ def is_waiting(device: Device, queue: int) -> bool:
 def asks_a_waiting_queue(device: Device, request: Any) -> bool:
     """Whether a kick comes to a queue that waits for a miss, or a chain behind one that is stuck."""
     if isinstance(request, Kick):
-        return request.queue < QUEUES and is_waiting(device, request.queue)
+        return is_waiting(device, request.queue)
     if isinstance(request, Transmit):
         return is_waiting(device, TRANSMIT) or len(device.queues[TRANSMIT].chains) > 0
     if isinstance(request, SetBackend):
@@ -197,8 +204,8 @@ def tables_are_in_place(profile: Profile, device: Device, chain: Chain) -> bool:
     return True
 
 
-def what_ran_is_in_place(device: Device, outcome: Any) -> bool:
-    """Whether all that was sent, received and marked has memory for it."""
+def what_ran_is_in_place(device: Device, outcome: Any, in_source: bool) -> bool:
+    """Whether all that was sent, received and marked has memory for it. (In the source only the marks need it.)"""
     ran = outcome.ran if isinstance(outcome, MessageTaken) else outcome
     if not isinstance(ran, Ran):
         return True
@@ -206,15 +213,16 @@ def what_ran_is_in_place(device: Device, outcome: Any) -> bool:
     for event in ran.events:
         if isinstance(event, Broken) and event.rule is WHOLE_FIELD:
             return False
-        if isinstance(event, Sent) and not is_packet(event.segments):
+        if isinstance(event, Sent) and not in_source and not is_packet(event.segments):
             return False
         if isinstance(event, Received):
             written += [(one.host, one.host + one.last - one.first) for one in event.segments]
-    if not all(is_within(first, last, RECEIVED_INTO) for first, last in written):
-        return False
     written.sort()
-    if any(after[0] <= before[1] for before, after in pairwise(written)):
-        return False
+    if not in_source:
+        if not all(is_within(first, last, RECEIVED_INTO) for first, last in written):
+            return False
+        if any(after[0] <= before[1] for before, after in pairwise(written)):
+            return False
     if any(last >= LOGGED_PAGES for _, last in ran.marked.ranges):
         return False
     return device.iotlb is None or all_is_in_table(device, written)

@@ -16,16 +16,16 @@ from conformance.targets.linux.cache import cache_directory, cache_lock
 from conformance.targets.linux_source.sources import CODE, HEADERS, SOME_HEADERS, Sources
 
 HERE = Path(__file__).parent
-OURS = ("harness.c", "harness.h", "shim.c", "shim.h")
+OURS = ("harness.c", "harness.h", "driver.c", "tap.c", "shim.c", "shim.h", "shim_net.h")
 FLAGS = ("-std=gnu11", "-O2", "-g", "-w", "-fno-strict-aliasing", "-fwrapv")
 SECONDS_TO_COMPILE = 300
 
 # What differs between versions so that our part must know it: a macro, the file, and words that are in it.
 DIFFERENCES = (
-    ("INIT_IOTLB_TAKES_ENABLED", "drivers/vhost/vhost.h", r"vhost_init_device_iotlb\(struct vhost_dev \*d, bool"),
     ("HAS_WORKERS", "drivers/vhost/vhost.h", r"struct vhost_worker \{"),
     ("HAS_CLEAR_IOTLB", "drivers/vhost/vhost.h", r"vhost_clear_device_iotlb"),
     ("KCOV_HANDLE_IS_A_STRUCT", "drivers/vhost/vhost.h", r"struct kcov_common_handle_id"),
+    ("HAS_SKB_FRAG_PAGE_ORDER", "drivers/vhost/net.c", r"#define SKB_FRAG_PAGE_ORDER"),
 )
 
 
@@ -66,7 +66,7 @@ def build(cc: str, flags: list[str], sources: Sources, taken: list[str], target:
             place = include / "linux" if name.startswith("include/") else code
             shutil.copyfile(sources.directory / name, place / Path(name).name)
         leave_out_other_headers(include, code)
-        files = [HERE / "harness.c", HERE / "shim.c", code / "iotlb.c", code / "rbtree.c"]
+        files = [*(HERE / name for name in OURS if name.endswith(".c")), code / "iotlb.c", code / "rbtree.c"]
         command = [cc, *flags, "-include", str(HERE / "shim.h"), f"-I{include}", f"-I{code}", f"-I{HERE}"]
         command += ["-o", str(work / "program"), *map(str, files)]
         try:

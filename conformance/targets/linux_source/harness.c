@@ -1,136 +1,117 @@
-/* A vhost-net device made of the kernel's own drivers/vhost/vhost.c, and a loop that asks it what it is told.
+/* A vhost-net device made of the kernel's own drivers/vhost/vhost.c and net.c, and a loop that asks it what it is told.
  *
- * The kernel's file is included as it is, so that what is static in it can be called. What drivers/vhost/net.c would do
- * is written here: see docs/linux_source.md for each part of it.
+ * The kernel's files are included as they are, so that what is static in them can be called. The device is opened,
+ * called, read, written and closed through its own file operations. What is not the kernel's is the tap (tap.c), the
+ * driver (driver.c) and this loop: docs/linux_source.md names each part.
  *
  * A request on standard input is words of 64 bits: operation, number of words, words. So is an answer on standard
  * output: kind, number of words, words. Answers are written out when the trial ends.
  */
+#include "shim_net.h"
 #include "vhost.c"
+#include "net.c"
 #include "harness.h"
 
-enum operation { OP_BEGIN = 1, OP_END, OP_IOCTL, OP_WRITE, OP_READ, OP_TRANSLATE, OP_OBSERVE };
-enum answer { DONE, REFUSED, SEGMENTS, FAULT, MAPS };
+enum operation { OP_BEGIN = 1, OP_END, OP_IOCTL, OP_WRITE, OP_READ, OP_TRANSLATE, OP_OBSERVE, OP_OFFER, OP_PACKET,
+	OP_KICK };
+enum answer { DONE, REFUSED, SEGMENTS, FAULT, MAPS, NO_ROOM };
 
 #define MOST_WORDS (1 << 17)
 #define CALLERS_BUFFER (1 << 20)
 static u64 words[MOST_WORDS];
-static u64 count_of_words;
 static char buffer[CALLERS_BUFFER]; /* the memory that the caller's requests are in */
 
 /* The device ------------------------------------------------------------------------------------------------------- */
 
-#define QUEUES 2
-static struct vhost_dev device;
-static struct vhost_virtqueue queues[QUEUES];
-static struct vhost_virtqueue *queue_list[QUEUES] = { &queues[0], &queues[1] };
-static u64 offered_features;
+static struct file file = { .f_flags = O_NONBLOCK };
+static struct inode inode;
+static struct vhost_net *net;
+static struct eventfd_ctx errors[QUEUES];
+
+static struct vhost_virtqueue *queue_of(u64 number) { return &net->vqs[number % QUEUES].vq; }
 
 bool work_is_left(void)
 {
 #ifdef HAS_WORKERS
 	for (int i = 0; i < QUEUES; i++)
-		if (queues[i].worker && !llist_empty(&queues[i].worker->work_list))
+		if (queue_of(i)->worker && !llist_empty(&queue_of(i)->worker->work_list))
 			return true;
 	return false;
 #else
-	return !llist_empty(&device.work_list);
+	return !llist_empty(&net->dev.work_list);
 #endif
 }
-
-static void no_work(struct vhost_work *work) { (void)work; }
 
 static void begin(void)
 {
-	static bool used;
-	if (used) {
-		vhost_dev_stop(&device);
-		vhost_dev_cleanup(&device);
-	}
-	used = true;
-	memset(&device, 0, sizeof(device));
-	memset(queues, 0, sizeof(queues));
+	if (net)
+		vhost_net_fops.release(&inode, &file);
 	max_mem_regions = words[0];
 	max_iotlb_entries = words[1];
-	offered_features = words[2];
-	user_limit = words[3];
-	for (int i = 0; i < QUEUES; i++)
-		queues[i].handle_kick = no_work;
-	vhost_dev_init(&device, queue_list, QUEUES, UIO_MAXIOV + 64, 256, 0x80000, true, NULL);
+	user_limit = words[2];
+	tap_begin();
+	driver_begin();
+	BUG_ON(vhost_net_fops.open(&inode, &file));
+	net = file.private_data;
 }
 
-/* What drivers/vhost/net.c does ------------------------------------------------------------------------------------ */
+/* What happens ------------------------------------------------------------------------------------------------------ */
 
-static long net_set_owner(void)
+static u64 events[1 << 16];
+static size_t event_words;
+static int running = -1; /* the queue that an error is of */
+
+void event(u64 word)
 {
-	return vhost_dev_has_owner(&device) ? -EBUSY : vhost_dev_set_owner(&device);
+	BUG_ON(event_words == ARRAY_SIZE(events));
+	events[event_words++] = word;
 }
 
-static long net_reset_owner(void)
+u16 chain_taken(int queue) { return queue_of(queue)->last_avail_idx - 1; }
+
+void message_was_queued(void)
 {
-	long error = vhost_dev_check_owner(&device);
-	if (error)
-		return error;
-	struct vhost_iotlb *table = vhost_dev_reset_owner_prepare();
-	if (!table)
-		return -ENOMEM;
-	vhost_dev_stop(&device);
-	vhost_dev_reset_owner(&device, table);
+	struct vhost_msg_node *node;
+	if (list_empty(&net->dev.read_list))
+		return;
+	node = list_entry(net->dev.read_list.prev, struct vhost_msg_node, node);
+	event(EVENT_MISSED);
+	event(node->msg.iotlb.iova);
+	event(node->msg.iotlb.perm);
+}
+
+static char last_said[256];
+
+void said(const char *text, ...)
+{
+	va_list arguments;
+	va_start(arguments, text);
+	vsnprintf(last_said, sizeof(last_said), text, arguments);
+	va_end(arguments);
+}
+
+/* The errno behind an error that a queue reports: what the kernel says of it in its log. 0: it does not say. */
+static u64 errno_said(void)
+{
+	static const struct { const char *words; int number; } known[] = {
+		{ "Invalid length in indirect", EINVAL }, { "Loop detected", EINVAL }, { "Nested indirect", EINVAL },
+		{ "out after in", EINVAL }, { "descriptor format for RX", EINVAL }, { "descriptor format for TX", EFAULT },
+		{ "Non atomic userspace", EFAULT },
+	};
+	int number;
+	if (sscanf(last_said, "Translation failure %d", &number) == 1)
+		return -number;
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strstr(last_said, known[i].words))
+			return known[i].number;
 	return 0;
 }
 
-static void acknowledge(u64 features)
+void eventfd_signalled(struct eventfd_ctx *to)
 {
-	for (int i = 0; i < QUEUES; i++)
-		queues[i].acked_features = features;
-}
-
-static long net_set_features(u64 features)
-{
-	if (features & ~offered_features)
-		return -EOPNOTSUPP;
-	if (features & (1ULL << VHOST_F_LOG_ALL) && !vhost_log_access_ok(&device))
-		return -EFAULT;
-	if (features & (1ULL << VIRTIO_F_ACCESS_PLATFORM)) {
-#ifdef INIT_IOTLB_TAKES_ENABLED
-		if (vhost_init_device_iotlb(&device, true))
-#else
-		if (vhost_init_device_iotlb(&device))
-#endif
-			return -EFAULT;
-	}
-#ifdef HAS_CLEAR_IOTLB
-	else
-		vhost_clear_device_iotlb(&device);
-#endif
-	acknowledge(features);
-	return 0;
-}
-
-static long net_set_backend_features(u64 features)
-{
-	if (features & ~(1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2))
-		return -EOPNOTSUPP;
-	vhost_set_backend_features(&device, features);
-	return 0;
-}
-
-static long net_ioctl(unsigned int call, void *argument)
-{
-	u64 features;
-	switch (call) {
-	case VHOST_SET_OWNER:
-		return net_set_owner();
-	case VHOST_RESET_OWNER:
-		return net_reset_owner();
-	case VHOST_SET_FEATURES:
-		return copy_from_user(&features, argument, sizeof(features)) ? -EFAULT : net_set_features(features);
-	case VHOST_SET_BACKEND_FEATURES:
-		return copy_from_user(&features, argument, sizeof(features)) ? -EFAULT :
-									       net_set_backend_features(features);
-	}
-	long result = vhost_dev_ioctl(&device, call, argument);
-	return result == -ENOIOCTLCMD ? vhost_vring_ioctl(&device, call, argument) : result;
+	event(EVENT_ERROR);
+	event(to - errors);
+	event(errno_said());
 }
 
 /* Answers ---------------------------------------------------------------------------------------------------------- */
@@ -147,24 +128,36 @@ static void answer(enum answer kind, u64 count)
 	put(count);
 }
 
-static void answer_number(long result)
+/* The result of a call, what happened because of it, and the pages that were marked. */
+static void answer_call(long result)
 {
-	answer(result < 0 ? REFUSED : DONE, 1);
-	put(result < 0 ? -result : result);
+	static u64 marks[1 << 16];
+	if (result < 0) {
+		answer(REFUSED, 1);
+		put(-result);
+		return;
+	}
+	size_t marked = pages_marked((uintptr_t)queue_of(0)->log_base, marks, ARRAY_SIZE(marks));
+	answer(DONE, 2 + event_words + marked);
+	put(result);
+	put(event_words);
+	for (size_t i = 0; i < event_words; i++)
+		put(events[i]);
+	for (size_t i = 0; i < marked; i++)
+		put(marks[i]);
 }
 
 static void translate(void)
 {
-	static struct iovec found[UIO_MAXIOV];
-	u64 address = words[0], at = address;
-	struct vhost_virtqueue *queue = &queues[words[4] % QUEUES];
+	static struct iovec found[UIO_MAXIOV + 1];
+	u64 address = words[0], at = address, room = words[3];
 	int result = -EFAULT, pieces = 0;
-	memset(found, 0, sizeof(found[0]) * (words[3] + 1 < UIO_MAXIOV ? words[3] + 1 : UIO_MAXIOV));
-	if (device.iotlb || device.umem)
-		result = translate_desc(queue, address, words[1], found, words[3], words[2]);
+	memset(found, 0, sizeof(found[0]) * (room + 1));
+	if (net->dev.iotlb || net->dev.umem)
+		result = translate_desc(queue_of(words[4]), address, words[1], found, room, words[2]);
 	else if (words[1] == 0)
 		result = 0;
-	while (pieces < (int)words[3] && pieces < UIO_MAXIOV && found[pieces].iov_len)
+	while (pieces < (int)room && found[pieces].iov_len)
 		at += found[pieces++].iov_len;
 	if (result < 0) {
 		answer(FAULT, 2);
@@ -193,10 +186,13 @@ static void put_map(struct vhost_iotlb *map)
 
 static void observe(void)
 {
-	answer(MAPS, 2 + 4 * ((device.umem ? device.umem->nmaps : 0) + (device.iotlb ? device.iotlb->nmaps : 0)));
-	put_map(device.umem);
-	put_map(device.iotlb);
+	struct vhost_iotlb *table = net->dev.umem, *iotlb = net->dev.iotlb;
+	answer(MAPS, 2 + 4 * ((table ? table->nmaps : 0) + (iotlb ? iotlb->nmaps : 0)));
+	put_map(table);
+	put_map(iotlb);
 }
+
+/* Requests --------------------------------------------------------------------------------------------------------- */
 
 /* Bytes that come as words: how many bytes, then as many words as hold them. Returns the number of bytes. */
 static size_t bytes_from(const u64 *from)
@@ -207,15 +203,43 @@ static size_t bytes_from(const u64 *from)
 	return size;
 }
 
+/* Words: whether the owner calls, how many bytes can be read, the call, the bytes. */
+static void call(void)
+{
+	size_t size = bytes_from(words + 3), readable = words[1];
+	char *argument = buffer;
+	if (readable < size) { /* the bytes end where the caller's memory ends */
+		argument = buffer + sizeof(buffer) - readable;
+		memmove(argument, buffer, readable);
+	}
+	call_as_stranger(!words[0]);
+	long result = vhost_net_fops.unlocked_ioctl(&file, words[2], (unsigned long)argument);
+	call_as_stranger(false);
+	if (words[2] == VHOST_RESET_OWNER && !result)
+		driver_begin();
+	run_workers();
+	answer_call(result);
+}
+
+static void write_message(void)
+{
+	struct kiocb through = { &file };
+	struct iov_iter from = { .at = buffer, .count = bytes_from(words) };
+	long result = vhost_net_fops.write_iter(&through, &from);
+	run_workers();
+	answer_call(result);
+}
+
 static void read_message(void)
 {
+	struct kiocb through = { &file };
 	size_t size = words[0];
 	BUG_ON(size > sizeof(buffer));
 	struct iov_iter to = { .at = buffer, .count = size };
 	memset(buffer, 0, sizeof(struct vhost_msg));
-	long result = vhost_chr_read_iter(&device, &to, 1);
+	long result = vhost_net_fops.read_iter(&through, &to);
 	if (result < 0) {
-		answer_number(result);
+		answer_call(result);
 		return;
 	}
 	answer(DONE, 1 + (result + 7) / 8);
@@ -224,9 +248,26 @@ static void read_message(void)
 		exit(3);
 }
 
+/* Words: queue, whether to kick, then the chain as driver_offer has it. */
+static void offer(void)
+{
+	struct vhost_virtqueue *queue = queue_of(words[0]);
+	if (!driver_offer(words[0] % QUEUES, queue->num, queue->last_avail_idx, words + 2)) {
+		answer(NO_ROOM, 0);
+		return;
+	}
+	if (words[1])
+		vhost_poll_queue(&queue->poll);
+	run_workers();
+	answer_call(0);
+}
+
 static void obey(u64 operation)
 {
-	struct iov_iter from;
+	event_words = 0;
+	if (net)
+		for (int i = 0; i < QUEUES; i++)
+			queue_of(i)->error_ctx = &errors[i];
 	switch (operation) {
 	case OP_BEGIN:
 		begin();
@@ -235,36 +276,40 @@ static void obey(u64 operation)
 		if (fflush(stdout))
 			exit(3);
 		return;
-	case OP_IOCTL: { /* from the owner?, how many bytes can be read, call, bytes */
-		size_t size = bytes_from(words + 3);
-		size_t readable = words[1];
-		char *argument = buffer;
-		if (readable < size) { /* the bytes end where the caller's memory ends */
-			argument = buffer + sizeof(buffer) - readable;
-			memmove(argument, buffer, readable);
-		}
-		call_as_stranger(!words[0]);
-		answer_number(net_ioctl(words[2], argument));
-		break;
-	}
+	case OP_IOCTL:
+		call();
+		return;
 	case OP_WRITE:
-		from = (struct iov_iter){ .at = buffer, .count = bytes_from(words) };
-		answer_number(vhost_chr_write_iter(&device, &from));
-		break;
+		write_message();
+		return;
 	case OP_READ:
 		read_message();
-		break;
+		return;
 	case OP_TRANSLATE:
 		translate();
-		break;
+		return;
 	case OP_OBSERVE:
 		observe();
-		break;
-	default:
-		exit(4);
+		return;
+	case OP_OFFER:
+		offer();
+		return;
+	case OP_PACKET:
+		tap_packet(words[0]);
+		run_workers();
+		answer_call(0);
+		return;
+	case OP_KICK:
+		if (words[0] >= QUEUES) { /* there is no such file to write to */
+			answer_call(-ENOBUFS);
+			return;
+		}
+		vhost_poll_queue(&queue_of(words[0])->poll);
+		run_workers();
+		answer_call(0);
+		return;
 	}
-	call_as_stranger(false);
-	run_workers();
+	exit(4);
 }
 
 int main(void)
@@ -273,12 +318,12 @@ int main(void)
 	setvbuf(stdin, in, _IOFBF, sizeof(in));
 	setvbuf(stdout, out, _IOFBF, sizeof(out));
 	user_memory(buffer, sizeof(buffer));
+	make_backings();
 	for (;;) {
 		u64 head[2];
 		if (fread(head, sizeof(u64), 2, stdin) != 2)
 			return 0;
-		count_of_words = head[1];
-		if (count_of_words > MOST_WORDS || fread(words, sizeof(u64), count_of_words, stdin) != count_of_words)
+		if (head[1] > MOST_WORDS || fread(words, sizeof(u64), head[1], stdin) != head[1])
 			return 2;
 		obey(head[0]);
 	}

@@ -1,4 +1,4 @@
-"""Requests as the calls that userspace makes, and the answers to them as outcomes."""
+"""Requests as the calls that userspace makes and what the driver does, and the answers to them as outcomes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from conformance.target import Refused, StepResult
 from conformance.targets.linux_source.process import (
     FAULT,
     IOCTL,
+    KICK,
     OBSERVE,
+    OFFER,
+    PACKET,
     READ,
     REFUSED,
     TRANSLATE,
@@ -19,25 +22,18 @@ from conformance.targets.linux_source.process import (
     request,
     request_with_bytes,
 )
-from spec.outcome import (
-    Done,
-    EntryView,
-    Faulted,
-    MapsView,
-    MessageTaken,
-    MissRead,
-    NothingRead,
-    Ran,
-    Segment,
-    Translated,
-)
-from spec.pages import NO_PAGES
+from conformance.targets.linux_source.runs import Chains, ran
+from spec.outcome import Done, EntryView, Faulted, MapsView, MessageTaken, MissRead, NothingRead, Segment, Translated
 from spec.units import U32_MAX, U64, U64_MAX
+from spec.vhost.backend import NO_SOCKET, TAP, SetBackend
+from spec.vhost.device import RECEIVE, TRANSMIT, Chain, Descriptor
 from spec.vhost.features import SetBackendFeatures, SetFeatures
 from spec.vhost.mem_table import SetMemTable
 from spec.vhost.messages import ReadMessage, WriteMessage
 from spec.vhost.observe import ObserveMaps
 from spec.vhost.owner import ResetOwner, SetOwner
+from spec.vhost.queue_io import Kick, Offer, Packet, Transmit
+from spec.vhost.regions import AddRegion, RemoveRange, RemoveRegion
 from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
 from spec.vhost.translate import MOST_SEGMENTS, Translate
 
@@ -50,27 +46,19 @@ VHOST_SET_LOG_BASE = 0x4008AF04
 VHOST_SET_VRING_NUM = 0x4008AF10
 VHOST_SET_VRING_ADDR = 0x4028AF11
 VHOST_SET_BACKEND_FEATURES = 0x4008AF25
+VHOST_NET_SET_BACKEND = 0x4008AF30
 
-REQUESTS = (
-    SetOwner,
-    ResetOwner,
-    SetFeatures,
-    SetBackendFeatures,
-    SetMemTable,
-    SetLogBase,
-    SetRingSize,
-    SetRingAddresses,
-    WriteMessage,
-    ReadMessage,
-    Translate,
-    ObserveMaps,
-)
+# Files as tap.c numbers them.
+FILES = {TAP: 1, NO_SOCKET: 2}
+NO_FILE = -1
+
+WITHOUT_CALL = (AddRegion, RemoveRegion, RemoveRange)
 
 
 def why_not(one: Any) -> str:
     """Why the kernel's code cannot be asked for this, or nothing."""
-    if not isinstance(one, REQUESTS):
-        return f"{type(one).__name__}: nothing of it is in drivers/vhost/vhost.c alone"
+    if isinstance(one, WITHOUT_CALL):
+        return f"Linux has no call for {type(one).__name__}"
     if isinstance(one, Translate) and one.length > U32_MAX:
         return "a translation of more than 2^32 - 1 bytes: the kernel's has a length of 32 bits"
     if isinstance(one, Translate) and one.room > MOST_SEGMENTS:
@@ -82,6 +70,22 @@ def ioctl(call: int, argument: bytes = b"", readable: int | None = None, from_ow
     """A call with its argument, of which only the first `readable` bytes can be read (all, if it is None)."""
     size = len(argument) if readable is None else readable
     return request_with_bytes(IOCTL, (int(from_owner), size, call), argument)
+
+
+def descriptor_words(one: Descriptor) -> list[int]:
+    """A descriptor as driver.c reads it: address, length, kind (1: for the device to write, 2: indirect)."""
+    return [one.addr, one.length, int(one.writable) + 2 * int(one.table is not None)]
+
+
+def chain_words(chain: Chain) -> list[int]:
+    words = [len(chain)]
+    for one in chain:
+        words += descriptor_words(one)
+        if one.table is not None:
+            words += [one.table_host, len(one.table)]
+            for inner in one.table:
+                words += descriptor_words(inner)
+    return words
 
 
 def encoded(one: Any) -> bytes:
@@ -110,9 +114,12 @@ def encoded(one: Any) -> bytes:
         case SetRingAddresses():
             places = (one.desc, one.used, one.avail, one.log)
             return ioctl(VHOST_SET_VRING_ADDR, struct.pack("<II4Q", one.queue, one.flags, *places), size, owner)
+        case SetBackend():
+            file = FILES.get(one.backend, NO_FILE)
+            return ioctl(VHOST_NET_SET_BACKEND, struct.pack("<Ii", one.queue, file), size, owner)
         case WriteMessage():
             body = struct.pack("<QQQBB6x", one.iova, one.size, one.uaddr, one.perm, one.kind)
-            whole = struct.pack("<II", one.framing, one.asid if one.framing == 2 else 0) + body
+            whole = struct.pack("<II", one.framing, one.asid) + body
             return request_with_bytes(WRITE, (), (whole + bytes(max(0, one.length - len(whole))))[: one.length])
         case ReadMessage(length):
             return request(READ, (length,))
@@ -120,16 +127,26 @@ def encoded(one: Any) -> bytes:
             return request(TRANSLATE, (addr, length, access, room, queue))
         case ObserveMaps():
             return request(OBSERVE, ())
+        case Transmit(chain):
+            return request(OFFER, (TRANSMIT, 1, *chain_words(chain)))
+        case Offer(chain):
+            return request(OFFER, (RECEIVE, 0, *chain_words(chain)))
+        case Packet(length):
+            return request(PACKET, (length,))
+        case Kick(queue):
+            return request(KICK, (queue,))
     raise TypeError(f"{type(one).__name__} is not for this target")
 
 
-def decoded(one: Any, reply: Reply) -> StepResult:
-    """What the process's answer to a request says."""
+def decoded(one: Any, reply: Reply, chains: Chains) -> StepResult:
+    """What the process's answer to a request says. `chains` are those that were offered up to this request."""
     if reply.kind == REFUSED:
         return Refused(errno_name(reply.words[0]))
     match one:
         case WriteMessage():
-            return MessageTaken(reply.words[0], Ran((), NO_PAGES))
+            return MessageTaken(reply.words[0], ran(reply.words[1:], chains))
+        case SetBackend() | Transmit() | Offer() | Packet() | Kick():
+            return ran(reply.words[1:], chains)
         case ReadMessage():
             return message_read(reply)
         case Translate():

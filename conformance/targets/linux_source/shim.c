@@ -28,7 +28,9 @@ bool user_range_is_there(const void *at, size_t size)
 	return false;
 }
 
-/* Iterators: over one buffer, or over vectors --------------------------------------------------------------------- */
+/* Iterators: over one buffer of ours, or over vectors of the caller's memory. In the latter, `at` counts the bytes of
+ * the first vector that are behind it.
+ */
 
 void iov_iter_init(struct iov_iter *iter, unsigned int direction, const struct iovec *vectors, unsigned long segments,
 		   size_t count)
@@ -37,20 +39,67 @@ void iov_iter_init(struct iov_iter *iter, unsigned int direction, const struct i
 	*iter = (struct iov_iter){ .vectors = vectors, .segments = segments, .count = count };
 }
 
-static size_t through(struct iov_iter *iter, char *other, size_t size, bool into)
+static size_t step_on(struct iov_iter *iter, char *other, size_t size, bool into)
 {
-	size = min(size, iter->count);
-	BUG_ON(iter->vectors);
+	char *here = iter->at;
+	if (iter->vectors) {
+		while (iter->segments && (size_t)iter->at == iter->vectors->iov_len) {
+			iter->vectors++;
+			iter->segments--;
+			iter->at = NULL;
+		}
+		size = min(size, iter->segments ? iter->vectors->iov_len - (size_t)iter->at : 0);
+		here = (char *)iter->vectors->iov_base + (size_t)iter->at;
+		if (other && size && !user_range_is_there(here, size))
+			return 0;
+	}
 	if (other)
-		memcpy(into ? iter->at : other, into ? other : iter->at, size);
+		memcpy(into ? here : other, into ? other : here, size);
 	iter->at += size;
 	iter->count -= size;
 	return size;
 }
 
+static size_t through(struct iov_iter *iter, char *other, size_t size, bool into)
+{
+	size_t done = 0;
+	for (size_t left = min(size, iter->count), step; left; left -= step, done += step) {
+		step = step_on(iter, other ? other + done : NULL, left, into);
+		if (!step)
+			break;
+	}
+	return done;
+}
+
 size_t copy_from_iter(void *to, size_t size, struct iov_iter *from) { return through(from, to, size, false); }
 size_t copy_to_iter(const void *from, size_t size, struct iov_iter *to) { return through(to, (char *)from, size, true); }
 void iov_iter_advance(struct iov_iter *iter, size_t size) { through(iter, NULL, size, false); }
+
+/* Who waits -------------------------------------------------------------------------------------------------------- */
+
+void add_wait_queue(wait_queue_head_t *head, wait_queue_entry_t *entry)
+{
+	entry->next = head->first;
+	head->first = entry;
+}
+
+void remove_wait_queue(wait_queue_head_t *head, wait_queue_entry_t *entry)
+{
+	for (wait_queue_entry_t **at = &head->first; *at; at = &(*at)->next)
+		if (*at == entry) {
+			*at = entry->next;
+			return;
+		}
+}
+
+void tell_waiting(wait_queue_head_t *head, __poll_t events)
+{
+	wait_queue_entry_t *next;
+	for (wait_queue_entry_t *one = head->first; one; one = next) {
+		next = one->next;
+		one->func(one, 0, 0, poll_to_key(events));
+	}
+}
 
 /* Workers --------------------------------------------------------------------------------------------------------- */
 
@@ -125,17 +174,11 @@ void run_workers(void)
 	running = false;
 }
 
-/* What cannot happen here ------------------------------------------------------------------------------------------ */
-
-void said(const char *text, ...) { (void)text; }
-void eventfd_signalled(struct eventfd_ctx *to) { to->number++; }
-__poll_t vfs_poll(struct file *file, poll_table *table)
-{
-	(void)file, (void)table;
-	return 0;
-}
-
 /* The dirty log ---------------------------------------------------------------------------------------------------- */
+
+#define MOST_LOGGED 4096
+static unsigned long logged[MOST_LOGGED]; /* pages of the log that were written to */
+static size_t pages_logged;
 
 int pin_user_pages_fast(unsigned long start, int count, unsigned int flags, struct page **pages)
 {
@@ -144,7 +187,43 @@ int pin_user_pages_fast(unsigned long start, int count, unsigned int flags, stru
 	if (!user_range_is_there((void *)start, PAGE_SIZE))
 		return -EFAULT;
 	*pages = (struct page *)start;
+	for (size_t i = 0; i < pages_logged; i++)
+		if (logged[i] == start)
+			return 1;
+	BUG_ON(pages_logged == MOST_LOGGED);
+	logged[pages_logged++] = start;
 	return 1;
 }
 
 void *kmap_local_page(struct page *page) { return page; }
+
+static int by_address(const void *one, const void *other)
+{
+	unsigned long a = *(const unsigned long *)one, b = *(const unsigned long *)other;
+	return a < b ? -1 : a > b;
+}
+
+size_t pages_marked(u64 base, u64 *marks, size_t room)
+{
+	size_t found = 0;
+	qsort(logged, pages_logged, sizeof(logged[0]), by_address);
+	for (size_t i = 0; i < pages_logged; i++) {
+		u8 *bytes = (u8 *)logged[i];
+		for (size_t at = 0; at < PAGE_SIZE; at++)
+			for (int bit = 0; bytes[at] && bit < 8; bit++) {
+				if (!(bytes[at] >> bit & 1))
+					continue;
+				u64 page = (logged[i] + at - base) * 8 + bit;
+				if (found && marks[found - 1] + 1 == page) {
+					marks[found - 1] = page;
+				} else {
+					BUG_ON(found + 2 > room);
+					marks[found++] = page;
+					marks[found++] = page;
+				}
+			}
+		memset(bytes, 0, PAGE_SIZE);
+	}
+	pages_logged = 0;
+	return found;
+}

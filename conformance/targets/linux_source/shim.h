@@ -350,23 +350,28 @@ struct vhost_task *new_vhost_task(bool (*function)(void *), void *data);
 #define vhost_task_wake(task) ((void)(task))
 void vhost_task_stop(struct vhost_task *task);
 
-/* Waiting and polling */
-typedef struct { int unused; } wait_queue_head_t;
-struct wait_queue_entry { int unused; };
-typedef struct wait_queue_entry wait_queue_entry_t;
+/* Waiting and polling: who waits is told when something comes */
+struct wait_queue_entry;
+typedef int (*wait_queue_func_t)(struct wait_queue_entry *, unsigned int, int, void *);
+typedef struct wait_queue_entry { wait_queue_func_t func; struct wait_queue_entry *next; } wait_queue_entry_t;
+typedef struct { struct wait_queue_entry *first; } wait_queue_head_t;
 struct file;
 struct poll_table_struct;
 typedef void (*poll_queue_proc)(struct file *, wait_queue_head_t *, struct poll_table_struct *);
 typedef struct poll_table_struct { poll_queue_proc proc; } poll_table;
-#define init_waitqueue_head(head) ((void)(head))
-#define init_waitqueue_func_entry(entry, function) ((void)(entry), (void)(function))
+#define init_waitqueue_head(head) ((head)->first = NULL)
+#define init_waitqueue_func_entry(entry, function) ((entry)->func = (function))
 #define init_poll_funcptr(table, function) ((table)->proc = (function))
-#define add_wait_queue(head, entry) ((void)(head), (void)(entry))
-#define remove_wait_queue(head, entry) ((void)(head), (void)(entry))
-#define DEFINE_WAIT(name) struct wait_queue_entry name = { 0 }
+void add_wait_queue(wait_queue_head_t *head, wait_queue_entry_t *entry);
+void remove_wait_queue(wait_queue_head_t *head, wait_queue_entry_t *entry);
+void tell_waiting(wait_queue_head_t *head, __poll_t events);
+#define DEFINE_WAIT(name) wait_queue_entry_t name = { 0 }
 #define prepare_to_wait(head, entry, state) ((void)(entry))
 #define finish_wait(head, entry) ((void)(entry))
-#define wake_up_interruptible_poll(head, events) ((void)(head))
+#define wake_up_interruptible_poll(head, events) message_was_queued()
+void message_was_queued(void);
+#define wake_up(head) ((void)(head))
+#define wait_event(head, condition) BUG_ON(!(condition))
 #define poll_wait(file, head, table) ((void)(file))
 #define key_to_poll(key) ((__poll_t)(uintptr_t)(key))
 #define poll_to_key(poll) ((void *)(uintptr_t)(poll))
@@ -384,7 +389,6 @@ void eventfd_signalled(struct eventfd_ctx *to);
 #define eventfd_ctx_put(context) ((void)(context))
 #define eventfd_fget(fd) ((struct file *)ERR_PTR(-EBADF))
 #define VHOST_FILE_UNBIND -1
-#define fput(file) ((void)(file))
 struct irq_bypass_producer { void *token; int irq; };
 
 /* Indexed workers */

@@ -47,6 +47,7 @@ HEADERS = (
     "include/uapi/linux/vhost_types.h",
     "include/uapi/linux/virtio_ring.h",
     "include/uapi/linux/virtio_config.h",
+    "include/uapi/linux/virtio_net.h",
 )
 SOME_HEADERS = ("include/linux/rbtree_types.h",)  # that not all versions have
 

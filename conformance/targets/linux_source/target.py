@@ -7,16 +7,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from conformance.target import Answer, Crashed, Environment, Errored, Results, Skipped, TargetUnavailable, Trial
+from conformance.target import (
+    Answer,
+    Crashed,
+    Environment,
+    Errored,
+    Results,
+    Skipped,
+    StepResult,
+    TargetUnavailable,
+    Trial,
+)
 from conformance.targets.c.build import compiler, version_of
 from conformance.targets.linux_source import build
-from conformance.targets.linux_source.process import BEGIN, END, Died, Process, request
-from conformance.targets.linux_source.requests import REQUESTS, decoded, encoded, why_not
+from conformance.targets.linux_source.process import BEGIN, END, NO_ROOM, Died, Process, Reply, request
+from conformance.targets.linux_source.requests import WITHOUT_CALL, decoded, encoded, why_not
+from conformance.targets.linux_source.runs import Chains
 from conformance.targets.linux_source.sources import VERSIONS, Sources, sources_for
+from spec.outcome import Done
 from spec.profile import Profile
 from spec.step import VHOST_OPERATIONS
+from spec.vhost.owner import ResetOwner
 
-OPERATIONS = tuple(operation.name for operation in VHOST_OPERATIONS if operation.request in REQUESTS)
+OPERATIONS = tuple(operation.name for operation in VHOST_OPERATIONS if operation.request not in WITHOUT_CALL)
 
 # What drivers/vhost/net.c offers.
 FEATURES = {"5.10": 0x33D008000, "6.1": 0x33D008000, "6.12": 0x1033D008000, "7.2": 0x10B3D008000}
@@ -87,13 +100,9 @@ class LinuxSource:
         try:
             if self.process is None:
                 self.process = Process(program)
-            limits = (self.profile.max_regions, self.profile.iotlb_limit, self.profile.features)
-            parts = [request(BEGIN, (*limits, self.profile.user_limit))]
-            parts += [encoded(one) for one in trial.requests]
-            parts.append(request(END, ()))
-            replies = self.process.ask(b"".join(parts), len(trial.requests))
-            results = tuple(decoded(one, reply) for one, reply in zip(trial.requests, replies, strict=True))
-            return Results(trial.id, results)
+            limits = (self.profile.max_regions, self.profile.iotlb_limit, self.profile.user_limit)
+            parts = [request(BEGIN, limits), *map(encoded, trial.requests), request(END, ())]
+            return answer_from(trial, self.process.ask(b"".join(parts), len(trial.requests)))
         except Died as end:
             self.process = None
             return Crashed(trial.id, str(end))
@@ -106,3 +115,17 @@ class LinuxSource:
         if self.process is not None:
             self.process.stop()
             self.process = None
+
+
+def answer_from(trial: Trial, replies: list[Reply]) -> Answer:
+    """What the process said to all requests of a trial."""
+    chains = Chains()
+    results: list[StepResult] = []
+    for number, (one, reply) in enumerate(zip(trial.requests, replies, strict=True)):
+        if reply.kind == NO_ROOM:
+            return Skipped(trial.id, f"step {number}: the ring has no room for the chain")
+        chains.note(one)
+        results.append(decoded(one, reply, chains))
+        if isinstance(one, ResetOwner) and isinstance(results[-1], Done):
+            chains.forget()
+    return Results(trial.id, tuple(results))
