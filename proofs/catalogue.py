@@ -14,6 +14,7 @@ from proofs.theorems import (
     settings,
     slots,
     sorted_array,
+    sorted_array_vhost,
     trees,
     two_sets,
 )
@@ -33,6 +34,7 @@ SUBJECTS = (
     red_black,
     interval_tree,
     red_black_erase,
+    sorted_array_vhost,
 )
 
 THEOREMS: tuple[Theorem, ...] = tuple(theorem for subject in SUBJECTS for theorem in subject.THEOREMS)

@@ -39,14 +39,16 @@ class SortedArray:
 
     def place_of(self, address: int) -> int:
         """The index of the first region that starts at or below an address; their number when none does."""
-        start, end = 0, len(self.entries)
-        while start < end:
-            middle = start + (end - start) // 2
-            if address >= self.entries[middle].first:
-                end = middle
-            else:
-                start = middle + 1
-        return start
+        return self.place_between(address, 0, len(self.entries))
+
+    def place_between(self, address: int, start: int, end: int) -> int:
+        """The same, where it is known to be one of start..end: one step of halving, and the next."""
+        if start >= end:
+            return start
+        middle = start + (end - start) // 2
+        if address >= self.entries[middle].first:
+            return self.place_between(address, start, middle)
+        return self.place_between(address, middle + 1, end)
 
     def find(self, first: int, last: int) -> Map | None:
         """The region that holds `first`, as far as the search sees it: `last` plays no part.

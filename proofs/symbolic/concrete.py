@@ -7,6 +7,7 @@ from typing import Any
 
 import z3
 
+from proofs.symbolic.arrays import AnyArray
 from proofs.symbolic.boolean import SymBool
 from proofs.symbolic.explorer import Explorer, Unsupported, exploring
 from proofs.symbolic.fewset import FewSet
@@ -34,7 +35,7 @@ def plain(model: Any, value: Any) -> Any:
         return tuple(plain(model, member) for member in value.members[: plain(model, value.length)])
     if isinstance(value, Untouched):
         return value.stands_for
-    if isinstance(value, AnyTree | AnyAbove):
+    if isinstance(value, AnyTree | AnyAbove | AnyArray):
         return value.as_plain(lambda formula: holds(model, formula), lambda part: plain(model, part))
     if isinstance(value, tuple):
         return tuple(plain(model, part) for part in value)
