@@ -61,9 +61,12 @@ def test_the_library_compiles_without_a_warning(compiler: str, tmp_path: Path) -
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-def test_the_header_is_cxx(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("header", "call"), [("gpamap.h", "gpamap_destroy"), ("gpamap_vhost.h", "gpamap_device_destroy")]
+)
+def test_the_header_is_cxx(header: str, call: str, tmp_path: Path) -> None:
     user = tmp_path / "user.cc"
-    user.write_text('#include "gpamap.h"\nint main() { gpamap_destroy(nullptr); }\n')
+    user.write_text(f'#include "{header}"\nint main() {{ {call}(nullptr); }}\n')
     command = ["g++", "-Wall", "-Wextra", "-Werror", f"-I{build.HERE / 'include'}", "-c", str(user), "-o"]
     done = subprocess.run([*command, str(tmp_path / "user.o")], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

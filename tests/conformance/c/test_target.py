@@ -95,6 +95,21 @@ def test_the_vectors_under_the_sanitizers(tmp_path: Path) -> None:
     assert report.counts()["passed"] > 500
 
 
+@pytest.mark.slow
+def test_random_requests_under_the_sanitizers() -> None:
+    asked = trials(300)
+    inside, outside = CInProcess(), sanitized()
+    try:
+        inside.start()
+        outside.start()
+        for here, there in zip(inside.run(asked), outside.run(asked), strict=True):
+            assert isinstance(here, Results) and isinstance(there, Results), there
+            assert len(here.steps) == len(there.steps)
+    finally:
+        inside.stop()
+        outside.stop()
+
+
 def test_the_sanitizers_see_what_they_should(tmp_path: Path) -> None:
     """A library that reads past a log: the answers are right, and the sanitizer ends it."""
     over = bug(
