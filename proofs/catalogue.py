@@ -15,6 +15,7 @@ from proofs.theorems import (
     slots,
     sorted_array,
     sorted_array_vhost,
+    translate_2016,
     trees,
     two_sets,
 )
@@ -35,6 +36,7 @@ SUBJECTS = (
     interval_tree,
     red_black_erase,
     sorted_array_vhost,
+    translate_2016,
 )
 
 THEOREMS: tuple[Theorem, ...] = tuple(theorem for subject in SUBJECTS for theorem in subject.THEOREMS)

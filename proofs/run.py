@@ -21,7 +21,7 @@ from proofs.theorem import Theorem
 from proofs.workers import run_all
 
 TWO_CORES = 2
-MODEL_SUBJECTS = ("TWOSETS", "ARRAY", "REFINES", "TREE", "RBTREE", "ITREE", "TREE", "RBTREE", "ITREE", "ARRAY2016", "LOOP", "CACHE", "CONTAINER")
+MODEL_SUBJECTS = ("TWOSETS", "ARRAY", "REFINES", "TREE", "RBTREE", "ITREE", "ARRAY2016", "LOOP", "CACHE", "CONTAINER")
 
 
 @dataclass(frozen=True)
