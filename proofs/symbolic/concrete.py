@@ -37,8 +37,6 @@ def plain(model: Any, value: Any) -> Any:
         return value.stands_for
     if isinstance(value, AnyTree | AnyAbove | AnyArray):
         return value.as_plain(lambda formula: holds(model, formula), lambda part: plain(model, part))
-    if isinstance(value, AnyTree | AnyAbove):
-        return value.as_plain(lambda formula: holds(model, formula), lambda part: plain(model, part))
     if isinstance(value, tuple):
         return tuple(plain(model, part) for part in value)
     if is_dataclass(value) and not isinstance(value, type):
