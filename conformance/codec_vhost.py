@@ -357,7 +357,6 @@ def queue_json(queue: Queue) -> dict[str, Any]:
         "used": encode_host(queue.used),
         "log": None if queue.log == NO_LOG else hex(queue.log),
         "attached": queue.attached,
-        "taken": queue.taken,
         "done": queue.done,
         "quiet": queue.quiet,
         "listening": queue.listening,

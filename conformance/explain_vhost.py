@@ -54,7 +54,7 @@ def queue_text(number: int, queue: Queue) -> str:
         f"{QUEUE_NAMES[number]} queue: {queue.size} descriptors at {place_text(queue.desc)}",
         f"avail {place_text(queue.avail)} used {place_text(queue.used)}{log}",
         "attached" if queue.attached else "no backend",
-        f"{queue.taken} chains taken, {queue.done} done, {len(queue.chains)} waiting",
+        f"{queue.done} chains done, {len(queue.chains)} waiting",
     ]
     if queue.packets:
         words.append(f"packets of {', '.join(str(length) for length in queue.packets)} bytes waiting")

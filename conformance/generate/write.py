@@ -18,11 +18,18 @@ from conformance.files import (
 )
 from conformance.generate import boundary, by_rule, lifetime, precedence, sequences, witnesses
 from conformance.generate.build import MAIN_PROFILES, SEED, VARIANTS, VHOST_PROFILES, Collection
+from conformance.generate.vhost import boundary as vhost_boundary
 from conformance.generate.vhost import by_rule as vhost_by_rule
+from conformance.generate.vhost import dirty as vhost_dirty
+from conformance.generate.vhost import iotlb as vhost_iotlb
+from conformance.generate.vhost import lifetime as vhost_lifetime
+from conformance.generate.vhost import runs as vhost_runs
 from conformance.vector import Vector
 
 SCHEMA = "schema.json"
-VHOST_GENERATORS = (vhost_by_rule.drafts,)
+# What depends on many switches is generated for all profiles; the rest once, for the default.
+VHOST_GENERATORS = (vhost_by_rule.drafts, vhost_lifetime.drafts, vhost_iotlb.drafts)
+VHOST_SWEEPS = (vhost_boundary.drafts, vhost_runs.drafts, vhost_dirty.drafts)
 
 
 def all_vectors(seed: int = SEED) -> list[Vector]:
@@ -36,6 +43,8 @@ def all_vectors(seed: int = SEED) -> list[Vector]:
     collection.add_all(MAIN_PROFILES, witnesses.drafts)
     for drafts in VHOST_GENERATORS:
         collection.add_all(VHOST_PROFILES, drafts)
+    for drafts in VHOST_SWEEPS:
+        collection.add_all(VHOST_PROFILES[:1], drafts)
     return list(collection.vectors.values())
 
 

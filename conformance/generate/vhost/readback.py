@@ -61,7 +61,7 @@ def sending(profile: Profile, device: Device) -> list[Any]:
     if not queue.attached or queue.chains:
         return []
     chosen: list[Descriptor] = []
-    for entry in entries_of(device):
+    for entry in entries_of(device)[: 2 * MOST_ENTRIES]:
         size = entry.last - entry.first + 1
         for part in parts_of(entry, size):
             if len(chosen) < MOST_ENTRIES * 2 and can_be_sent(profile, device, (*chosen, part)):
