@@ -49,7 +49,7 @@ def ranges(layout: Layout) -> list[tuple[int, int]]:
     found = [(first, last - first + 1) for first in ends for last in ends if first <= last]
     found += [(address, 0) for address in ends[:3]]
     found += [(address, length) for address in ends[1:2] + ends[-1:] for length in LONG]
-    return list(dict.fromkeys(found))
+    return [(address, length) for address, length in dict.fromkeys(found) if length <= U64_MAX]
 
 
 def family(iotlb: bool) -> str:
