@@ -18,6 +18,7 @@ from spec.vhost.access import (
 )
 from spec.vhost.address_map import AddressMap, Entry
 from spec.vhost.device import ACCESS_PLATFORM, LOG_ALL, NO_LOG, Device, Queue
+from spec.vhost.ring import LARGEST_RING
 
 FEATURES = (0, LOG_ALL, ACCESS_PLATFORM, LOG_ALL + ACCESS_PLATFORM)  # that devices of examples have agreed on
 HOSTS = (2**44, 2**44 + 2**20 - 1)  # host addresses, first and last, that examples use where they have a choice
@@ -37,8 +38,8 @@ COVERED = (
 
 
 def is_sensible(profile: Profile) -> Any:
-    """No combination of switches is left out."""
-    return True
+    """User memory has room for the largest ring, wherever else it ends."""
+    return profile.user_limit >= 16 * LARGEST_RING
 
 
 def active_is_set_up(profile: Profile, device: Device) -> Any:

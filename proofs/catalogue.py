@@ -19,7 +19,7 @@ from proofs.theorems import (
     trees,
     two_sets,
 )
-from proofs.theorems.vhost import entries
+from proofs.theorems.vhost import entries, limits, translations
 
 SUBJECTS = (
     slots,
@@ -31,6 +31,8 @@ SUBJECTS = (
     sorted_array,
     refinement,
     entries,
+    limits,
+    translations,
     trees,
     red_black,
     interval_tree,

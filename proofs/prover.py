@@ -58,8 +58,9 @@ class Verdict:
 @contextmanager
 def checks_as_formulas() -> Iterator[None]:
     """`spec.step` asks each rule's question as one formula, not path by path. An empty address map is one of the
-    engine's: a frozenset cannot take symbolic entries in. And there is room for as many segments of a two-byte field as
-    it has bytes, which by `XLATE.STEP` is as good as more. On plain values nothing is different.
+    engine's: a frozenset cannot take symbolic entries in. And when a queue is attached, a field of the used ring is
+    looked up with room for one segment: where it takes more, or stops, the answer is the same. On plain values nothing
+    is different.
     """
     operations = tuple(
         replace(operation, checks=tuple(Check(check.rule, merged(check.is_broken)) for check in operation.checks))
@@ -68,7 +69,7 @@ def checks_as_formulas() -> Iterator[None]:
     empty = AddressMap(entries=FewSet((), ENTRY_SHAPE, "empty"))
     knowing = [module for name, module in sys.modules.items() if name.startswith("spec.vhost.")]
     empties = (Patch(module, "EMPTY_MAP", empty) for module in knowing if hasattr(module, "EMPTY_MAP"))
-    room = Patch(spec.vhost.backend, "MOST_RING_SEGMENTS", 2)
+    room = Patch(spec.vhost.backend, "MOST_RING_SEGMENTS", 1)
     known = Patch(spec.step, "operation_of", operation_of)
     with patched((Patch(spec.step, "OPERATIONS", operations), known, *empties, room)):
         yield

@@ -211,7 +211,9 @@ class AnySet:
         return after
 
     def removed(self, member: Any) -> AnySet:
-        """The set without this member."""
+        """The set without this member. None, the answer to a search that found nothing, is never one."""
+        if member is None:
+            return self
         thing = self.universe.thing_of(member)
         if thing is not None:
             is_less = self._is_member(thing)

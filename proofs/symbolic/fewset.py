@@ -105,7 +105,9 @@ class FewSet:
         return FewSet((*self.members, (z3.BoolVal(True), member)), self.shape, self.name)
 
     def removed(self, member: Any) -> FewSet:
-        """The set without this member."""
+        """The set without this member. None, the answer to a search that found nothing, is never one."""
+        if member is None:
+            return self
         rest = tuple((there, one) for there, one in self.members if one is not member)
         if len(rest) == len(self.members):
             raise Unsupported("removing a record that is no member")

@@ -5,6 +5,7 @@ Of any number of entries, which may overlap.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,7 @@ from spec.vhost.address_map import (
 )
 
 ADDRESS_MAP = spec.vhost.address_map
+THIS = sys.modules[__name__]
 
 # INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
 
@@ -144,16 +146,12 @@ def no_byte_of_the_range_is_had(table: AddressMap, address: int, first: int, las
 # PLANTED BUGS ----------------------------------------------------------------------------------------------------
 
 
-def covers_one_byte_more(self: Entry, address: int) -> bool:
-    return self.first <= address <= self.last + 1
-
-
 def youngest_first(entry: Entry) -> tuple[int, ...]:
     return (entry.first, -entry.born)
 
 
 def touches_not_at_its_last_byte(self: Entry, first: int, last: int) -> bool:
-    return self.first <= last and first < self.last
+    return self.first <= last and first < self.last  # `first <= self.last` it should be
 
 
 def takes_what_starts_after(table: AddressMap, first: int, last: int) -> AddressMap:
@@ -161,11 +159,11 @@ def takes_what_starts_after(table: AddressMap, first: int, last: int) -> Address
 
 
 def clock_stands_still(table: AddressMap, first: int, last: int, host: int, perm: int) -> AddressMap:
-    return replace(with_entry(table, first, last, host, perm), clock=table.clock)
+    return replace(ADDRESS_MAP.with_entry(table, first, last, host, perm), clock=table.clock)
 
 
 def removes_and_turns_back(table: AddressMap, first: int, last: int) -> AddressMap:
-    return replace(without_range(table, first, last), clock=table.clock - 1)
+    return replace(ADDRESS_MAP.without_range(table, first, last), clock=table.clock - 1)
 
 
 # THEOREMS --------------------------------------------------------------------------------------------------------
@@ -187,11 +185,70 @@ def about(
 THEOREMS = (
     about(
         "COUNTS",
-        "The entry that counts for a guest byte covers it, is the only one of its rank, and is there exactly if some "
-        "entry covers the byte.",
+        "The entry that counts for a guest byte covers it, every other that covers it starts later, or there and is "
+        "younger, and there is one exactly if some entry covers the byte.",
         a_map_and_a_byte,
         is_in_order_map,
         the_one_that_counts,
         Bug("of entries that start together the youngest counts", (Patch(ADDRESS_MAP, "search_rank", youngest_first),)),
+    ),
+    about(
+        "ADD_ORDER",
+        "Adding an entry keeps a map in order: ages differ, and none is as young as the clock.",
+        a_map_and_a_range,
+        range_is_ordered,
+        order_is_kept_by_adding,
+        Bug("the clock stands still", (Patch(THIS, "with_entry", clock_stands_still),)),
+        operations=("set_mem_table", "add_region", "write_message"),
+    ),
+    about(
+        "REMOVE_ORDER",
+        "Removing a range keeps a map in order.",
+        a_map_and_a_range,
+        range_is_ordered,
+        order_is_kept_by_removing,
+        Bug("the clock goes back", (Patch(THIS, "without_range", removes_and_turns_back),)),
+        operations=("remove_range", "write_message"),
+    ),
+    about(
+        "ADD_TOUCHES",
+        "A new entry counts for the bytes that it covers and no entry that starts at or before it does; every other "
+        "byte keeps its place and its permissions, also where the new entry covers it.",
+        a_map_and_a_range,
+        range_is_ordered,
+        adding_touches_only_its_own,
+        Bug("of entries that start together the youngest counts", (Patch(ADDRESS_MAP, "search_rank", youngest_first),)),
+        operations=("set_mem_table", "add_region", "write_message"),
+    ),
+    about(
+        "REMOVE_TOUCHES",
+        "Removing a range changes nothing for a byte whose entry has no byte in the range; where that entry goes, one "
+        "that starts later, or there and is younger, may count instead.",
+        a_map_and_a_range,
+        range_is_ordered,
+        removing_touches_only_what_was_covered,
+        Bug("entries that start after the range go too", (Patch(THIS, "without_range", takes_what_starts_after),)),
+        operations=("remove_range", "write_message"),
+    ),
+    about(
+        "REMOVE_EXACT",
+        "Removing a range takes exactly the entries that have a byte in it.",
+        a_map_and_a_range,
+        range_is_ordered,
+        removal_is_exact,
+        Bug("entries that start after the range go too", (Patch(THIS, "without_range", takes_what_starts_after),)),
+        operations=("remove_range", "write_message"),
+    ),
+    about(
+        "REMOVE_NOTHING_LEFT",
+        "After a range was removed none of its bytes is translated, by whatever entry.",
+        a_map_and_a_range,
+        range_is_ordered,
+        no_byte_of_the_range_is_had,
+        Bug(
+            "an entry whose last byte is the first of the range stays",
+            (Patch(Entry, "touches", touches_not_at_its_last_byte),),
+        ),
+        operations=("remove_range", "write_message"),
     ),
 )
