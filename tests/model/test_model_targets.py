@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+from conformance.generate.vhost.random_requests import sequence
 from conformance.target import Answer, Errored, Results, Skipped, Target, TargetFailed, Trial
 from conformance.targets.model import array_target, tree_target
+from conformance.targets.model.vhost import ARRAY_OPERATIONS, is_beyond_the_array
 from spec.memslots.lookup import Lookup
 from spec.memslots.set_region import GFN_LIMIT, NUMBER, SetRegion
 from spec.outcome import Done, Located, Rejected, Segment, Translated
 from spec.profile import PROFILES, Profile
+from spec.step import step
 from spec.units import PAGE_SIZE
-from spec.vhost.device import ACCESS_PLATFORM
+from spec.vhost.device import ACCESS_PLATFORM, NEW_DEVICE
 from spec.vhost.features import SetFeatures
 from spec.vhost.mem_table import Region, SetMemTable
 from spec.vhost.messages import ReadMessage
@@ -84,6 +87,21 @@ def test_the_array_says_what_it_cannot_be_asked() -> None:
         assert isinstance(answer, Skipped) and reason in answer.reason
         assert isinstance(answer_of(tree_target(), *asked), Results)
     assert isinstance(answer_of(array_target(), *overlapping[:1], *overlapping[2:]), Results)
+
+
+def test_both_models_answer_what_is_not_beyond_the_array() -> None:
+    """Random requests that both can be asked: the answers of both are those of the spec."""
+    names = {operation.name for operation in ARRAY_OPERATIONS}
+    for seed in range(150):
+        profile = Profile(retirement=("fifo", "lru")[seed % 2], max_regions=(3, 64)[seed % 3 == 0])
+        asked = sequence(profile, seed, operations=names, unwanted=is_beyond_the_array, kernel=seed % 4 == 0)
+        device, outcomes = NEW_DEVICE, []
+        for request in asked:
+            device, outcome = step(profile, device, request)
+            outcomes.append(outcome)
+        right = Results("v", tuple(outcomes))
+        assert answer_of(tree_target(profile), *asked) == right
+        assert answer_of(array_target(profile), *asked) == right
 
 
 def test_what_was_published_is_not_what_is_answered_for() -> None:

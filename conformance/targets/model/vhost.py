@@ -6,16 +6,33 @@ overlap it finds others than the tree: such trials it does not run, and says why
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 from conformance.target import Answer, Results, Skipped, StepResult, Trial
 from model.vhost.machine import DeviceMachine
 from model.vhost.sorted_array import ArrayDeviceMachine, NoIotlb
 from spec.profile import Profile
-from spec.step import VHOST_OPERATIONS, operation_of
+from spec.step import VHOST_OPERATIONS, operation_of, step
+from spec.vhost.device import Device
 from spec.vhost.features import SET_BACKEND_FEATURES
 from spec.vhost.messages import READ_MESSAGE, WRITE_MESSAGE
 
 WITHOUT_ARRAY = (SET_BACKEND_FEATURES, WRITE_MESSAGE, READ_MESSAGE)
 ARRAY_OPERATIONS = tuple(operation for operation in VHOST_OPERATIONS if operation not in WITHOUT_ARRAY)
+
+
+def is_beyond_the_array(profile: Profile, device: Device, request: Any) -> bool:
+    """Whether the array would skip a trial because of this request, made in this state: for those who make requests
+    that both models can answer.
+    """
+    if operation_of(request) in WITHOUT_ARRAY:
+        return True
+    after = step(profile, device, request)[0]
+    if after.iotlb is not None:
+        return True
+    entries = sorted(after.table.entries, key=lambda entry: entry.first) if after.table is not None else []
+    return any(upper.first <= lower.last for lower, upper in itertools.pairwise(entries))
 
 
 def answer_of_tree(profile: Profile, trial: Trial) -> Answer:
