@@ -12,12 +12,14 @@
 
 #define PAGE 4096u
 #define MOST_PAGES 1024
+#define RECEIVED_INTO 2 /* the backing from which on packets are received */
 #define HEADER_AT 0xf0000 /* in the backing for rings: the bytes that begin a packet */
 
 static const uint8_t packet_start[26] = { [12] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5 };
 
 static int names_file = -1, paint_file = -1, pagemap = -1;
 static enum { SLOTS, NAMES, PAINTED } now = SLOTS;
+static int first_painted;
 
 static int file_of(const char *name, uint64_t length)
 {
@@ -52,10 +54,10 @@ static void make_files(void)
 		fatal("/proc/self/pagemap: %s", strerror(errno));
 }
 
-/* Map each data backing anew: from a file, or ordinary memory for -1. */
-static void map_data(int file)
+/* Map data backings anew, from one on: from a file, or ordinary memory for -1. */
+static void map_data(int file, int from_backing)
 {
-	for (int backing = 0; backing < DATA_BACKINGS; backing++) {
+	for (int backing = from_backing; backing < DATA_BACKINGS; backing++) {
 		int kind = MAP_PRIVATE | MAP_FIXED | (file < 0 ? MAP_ANONYMOUS : 0);
 		off_t from = file < 0 ? 0 : (off_t)(backing_size() * (unsigned)backing);
 		void *got = mmap(backing_bytes(backing), backing_size(), PROT_READ | PROT_WRITE, kind, file, from);
@@ -71,21 +73,27 @@ void memory_for_slots(void)
 {
 	if (now == SLOTS)
 		return;
-	map_data(-1);
+	map_data(-1, 0);
 	for (int backing = 0; backing < DATA_BACKINGS; backing++)
 		backing_fill_anew(backing);
 	now = SLOTS;
 }
 
-void paint_data(void)
+void paint_data(bool only_received)
 {
-	map_data(paint_file);
+	first_painted = only_received ? RECEIVED_INTO : 0;
+	map_data(paint_file, first_painted);
 	now = PAINTED;
+}
+
+bool is_painted(uint64_t host)
+{
+	return now == PAINTED && host >= (uintptr_t)backing_bytes(first_painted);
 }
 
 void unpaint_data(void)
 {
-	map_data(names_file);
+	map_data(names_file, 0);
 	now = NAMES;
 }
 

@@ -14,9 +14,13 @@
 void memory_for_slots(void);   /* before a memslot vector: ordinary memory */
 void memory_for_device(void);  /* before a vhost vector: rings and log are zero, data names itself */
 
-/* All bytes of the data backings are PAINT, or name themselves again. Cheap. */
-void paint_data(void);
+/*
+ * All bytes of the data backings are PAINT, or only those of the backings that packets are received into and none is sent
+ * from (conformance/generate/vhost/runnable.py); or they name themselves again. Cheap.
+ */
+void paint_data(bool only_received);
 void unpaint_data(void);
+bool is_painted(uint64_t host);
 
 /* The pages of data (host addresses, in order) that were written since it was painted, unpainted or begun with. */
 size_t written_pages(const uint64_t **pages);

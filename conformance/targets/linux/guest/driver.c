@@ -162,3 +162,11 @@ uint32_t newly_used(struct device *device, uint32_t number)
 	queue->seen_used = index;
 	return fresh;
 }
+
+uint32_t used_length(const struct device *device, uint32_t number, uint32_t back)
+{
+	const struct queue *queue = &device->queue[number];
+	const struct vring_used *used = (const void *)(ring(number) + USED);
+
+	return used->ring[(uint16_t)(queue->seen_used - back) % queue->size].len;
+}

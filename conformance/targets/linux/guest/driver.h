@@ -17,4 +17,7 @@ void rings_restart(struct device *device);
 /* How many chains the device has reported as used since this was last asked. */
 uint32_t newly_used(struct device *device, uint32_t queue);
 
+/* The length that the device reported for one of these: `back` 1 for the last. */
+uint32_t used_length(const struct device *device, uint32_t queue, uint32_t back);
+
 #endif

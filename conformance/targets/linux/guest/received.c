@@ -14,6 +14,7 @@
 #define MOST_PACKETS 1000 /* as many as a tap holds */
 #define SHORTEST_FRAME 14
 #define LONGEST_PACKET (LONGEST_FRAME + 12)
+#define MOST_UNEXPLAINED 64
 #define LOOK_AHEAD 16 /* bytes that may have been there already, at the start of a piece */
 
 static uint32_t lengths[MOST_PACKETS], sent, next; /* of packets; next: the first that may still be waiting */
@@ -61,9 +62,8 @@ void packet_comes(struct device *device, uint64_t length)
 void receive_begin(struct device *device, bool something_may_be_sent)
 {
 	(void)newly_used(device, RECEIVE_QUEUE);
-	painted = !something_may_be_sent;
-	if (painted)
-		paint_data();
+	painted = true;
+	paint_data(something_may_be_sent);
 }
 
 /* LOOKING FOR A PACKET'S BYTES ------------------------------------------------------------------------------------------ */
@@ -97,7 +97,7 @@ static uint8_t value_at(uint64_t host)
 
 static bool is_changed(uint64_t host)
 {
-	return value_at(host) != (painted ? PAINT : backings_byte(host));
+	return value_at(host) != (is_painted(host) ? PAINT : backings_byte(host));
 }
 
 static bool is_taken(long page, uint64_t host)
@@ -112,7 +112,7 @@ static bool may_be(uint64_t host, uint8_t value)
 {
 	long page = page_number(host);
 
-	return page >= 0 && !is_taken(page, host) && value_at(host) == value && (!painted || is_changed(host));
+	return page >= 0 && !is_taken(page, host) && value_at(host) == value && (!is_painted(host) || is_changed(host));
 }
 
 /*
@@ -210,33 +210,76 @@ static uint32_t find_header_before_frame(uint32_t packet, uint32_t header)
 	return at;
 }
 
-static bool find_packet(uint32_t packet, uint32_t header)
+/*
+ * Find a packet's bytes but for those of its header that do not lie before the frame: `left` of them, which are all alike.
+ * False where one is nowhere.
+ */
+static bool find_packet(uint32_t packet, uint32_t header, uint32_t *left)
 {
 	if (!find(packet, header, header, lengths[packet]))
 		return false;
-	uint32_t left = find_header_before_frame(packet, header);
-	if (left == header && header > 10) {
-		if (!find(packet, header, 0, 10))
-			return false;
-		take(10, where[9] + 1);
-		take(11, where[9] + 2);
-	} else if (!find(packet, header, 0, left)) {
+	*left = find_header_before_frame(packet, header);
+	return true;
+}
+
+/* Find what is left of the header. Where it is in several pieces nothing tells which is which. */
+static bool find_header(uint32_t packet, uint32_t header, uint32_t left)
+{
+	bool all = left == header && header > 10;
+
+	if (!find(packet, header, 0, all ? 10 : left))
 		return false;
-	}
-	for (uint32_t at = 1; at < left; at++)
+	for (uint32_t at = 1; at < (all ? 10 : left); at++)
 		if (where[at] != where[at - 1] + 1)
 			leave(SKIPPED, "a packet's header in so many pieces: which of its zeros is where cannot be told");
+	for (uint32_t at = 10; all && at < header; at++)
+		take(at, where[at - 1] + 1);
 	return true;
+}
+
+/* How many pieces bytes from.. of a packet are in. */
+static uint32_t pieces_found(uint32_t from, uint32_t length)
+{
+	uint32_t pieces = 1;
+
+	for (uint32_t at = from + 1; at < length; at++)
+		pieces += where[at] != where[at - 1] + 1;
+	return pieces;
+}
+
+/*
+ * The packet of this length, of those that may be waiting, whose frame is found in the fewest pieces: that of another is
+ * found scattered, if at all. Its bytes are taken. Its number, or `sent`.
+ */
+static uint32_t find_best(uint32_t header, uint32_t length, uint32_t *left)
+{
+	size_t room = (page_count + 1) * PAGE / 8;
+	uint8_t *before = malloc(room);
+	uint32_t best = sent, fewest = UINT32_MAX;
+
+	if (before == NULL)
+		leave(ERRORED, "no memory");
+	memcpy(before, taken, room);
+	for (uint32_t packet = next; packet < sent; packet++) {
+		if (lengths[packet] == length && find_packet(packet, header, left) &&
+		    pieces_found(header, length) < fewest) {
+			fewest = pieces_found(header, length);
+			best = packet;
+		}
+		memcpy(taken, before, room);
+	}
+	free(before);
+	if (best != sent) {
+		next = best + 1;
+		find_packet(best, header, left);
+	}
+	return best;
 }
 
 static void say_pieces(uint32_t length)
 {
-	uint32_t pieces = 1;
-
-	for (uint32_t at = 1; at < length; at++)
-		pieces += where[at] != where[at - 1] + 1;
 	say(RECEIVED_AT);
-	say(pieces);
+	say(pieces_found(0, length));
 	for (uint32_t at = 0; at < length;) {
 		uint32_t from = at++;
 
@@ -247,13 +290,73 @@ static void say_pieces(uint32_t length)
 	}
 }
 
-static bool anything_left(void)
+/* The first byte that changed and is of no packet that was found, 0 if there is none. */
+static uint64_t first_left(void)
 {
 	for (size_t page = 0; page < page_count; page++)
 		for (uint64_t host = pages[page]; host < pages[page] + PAGE; host++)
 			if (is_changed(host) && !is_taken((long)page, host))
-				return true;
-	return false;
+				return host;
+	return 0;
+}
+
+/* What changed and is of no packet that was found: one more event, its pieces in order of their addresses. */
+static uint32_t say_unexplained(void)
+{
+	uint64_t host, pieces[2 * MOST_UNEXPLAINED];
+	uint32_t count = 0;
+
+	while (count < MOST_UNEXPLAINED && (host = first_left()) != 0) {
+		pieces[2 * count] = host;
+		while (page_number(host) >= 0 && is_changed(host) && !is_taken(page_number(host), host))
+			take(0, host++);
+		pieces[2 * count + 1] = host - pieces[2 * count];
+		count++;
+	}
+	if (count == 0)
+		return 0;
+	say(RECEIVED_AT);
+	say(count);
+	for (uint32_t i = 0; i < 2 * count; i++)
+		say(pieces[i]);
+	return 1;
+}
+
+/* The packets of one run, while their headers are not whole. */
+static struct found {
+	uint32_t packet, left;
+	uint64_t *where;
+} founds[MOST_PACKETS];
+
+/* Find so many packets, those that were reported last: each one's frame first, then what is left of headers. */
+static uint32_t say_packets(const struct device *device, uint32_t count)
+{
+	uint32_t header = header_bytes(device), found = 0, events = 0;
+
+	for (uint32_t back = count; back > 0 && found < MOST_PACKETS; back--) {
+		struct found *one = &founds[found];
+		uint32_t length = used_length(device, RECEIVE_QUEUE, back);
+
+		one->packet = find_best(header, length, &one->left);
+		if (one->packet == sent)
+			continue;
+		one->where = malloc(length * sizeof(*where));
+		if (one->where == NULL)
+			leave(ERRORED, "no memory");
+		memcpy(one->where, where, length * sizeof(*where));
+		found++;
+	}
+	for (struct found *one = founds; one < founds + found; one++) {
+		uint32_t length = lengths[one->packet];
+
+		memcpy(where, one->where, length * sizeof(*where));
+		free(one->where);
+		if (find_header(one->packet, header, one->left)) {
+			say_pieces(length);
+			events++;
+		}
+	}
+	return events;
 }
 
 uint32_t say_received(struct device *device)
@@ -262,20 +365,14 @@ uint32_t say_received(struct device *device)
 
 	page_count = written_pages(&pages);
 	if (page_count > 0 || used > 0) {
+		free(taken);
 		taken = calloc(page_count + 1, PAGE / 8);
 		if (taken == NULL)
 			leave(ERRORED, "no memory");
-		for (; next < sent && anything_left(); next++)
-			if (find_packet(next, header_bytes(device))) {
-				say_pieces(lengths[next]);
-				events++;
-			}
-		bool left = anything_left();
-		free(taken);
-		if (left)
-			leave(ERRORED, "host memory changed where no packet explains it");
+		events = say_packets(device, used);
 		if (events < used)
 			leave(SKIPPED, "what %u packets wrote cannot be told apart: later bytes lie over earlier ones", used);
+		events += say_unexplained();
 	}
 	if (painted || page_count > 0)
 		unpaint_data();

@@ -17,8 +17,8 @@ bool packets_came(void);   /* in this vector */
 void packet_comes(struct device *device, uint64_t length);
 
 /*
- * Before a step in which the receive queue may run, and after each step: events into a result (see watch.c), how many. When
- * nothing is sent meanwhile, memory is painted, so that every byte that is written shows.
+ * Before a step in which the receive queue may run, and after each step: events into a result (see watch.c), how many.
+ * Memory is painted meanwhile, so that every byte that is written shows, but for what may be sent.
  */
 void receive_begin(struct device *device, bool something_may_be_sent);
 uint32_t say_received(struct device *device);
