@@ -37,6 +37,7 @@ from conformance.target import (
     TargetFailed,
     TargetUnavailable,
     Trial,
+    cannot_do,
 )
 
 PROTOCOL = 1
@@ -409,15 +410,6 @@ def name_is_unfit(name: str) -> str:
     if name in RESERVED_NAMES or name.startswith("linux"):
         return "which is the name of a target of gpaspec itself"
     return ""
-
-
-def cannot_do(environment: Environment, trial: Trial) -> str:
-    """Why this trial cannot be sent to the target, or nothing."""
-    from spec.step import operation_of
-
-    names = {operation_of(request).name: None for request in trial.requests}
-    missing = [name for name in names if name not in environment.operations]
-    return f"needs {', '.join(missing)}" if missing else ""
 
 
 def signal_name(number: int) -> str:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from conformance.codec import canonical, outcome_json, profile_json
 from conformance.deviations import Deviation, explained, stale_entries
-from conformance.target import Environment, Skipped, Target, TargetFailed, TargetUnavailable, Trial
+from conformance.target import Environment, Skipped, Target, TargetFailed, TargetUnavailable, Trial, cannot_do
 from conformance.vector import Vector
 from conformance.verdict import NOT_RUN, UNEXPLAINED, VERDICTS, Judgement, StaleVector, expectations, judge, why_not
 
@@ -249,11 +249,14 @@ def run_instance(
         journal.add(environment_json(environment))
         mine = [vector for vector in vectors if not why_not(vector, environment.profile)]
         others = [vector for vector in vectors if why_not(vector, environment.profile)]
-        answers = target.run([trial_of(vector) for vector in mine])
+        trials = {vector.id: trial_of(vector) for vector in mine}
+        skipped = {name: why for name, trial in trials.items() if (why := cannot_do(environment, trial))}
+        answers = target.run([trial for name, trial in trials.items() if name not in skipped])
         for vector in mine:
             if stopped is not None and stopped.is_set():
                 raise Interrupted
-            answer = next(answers, None)
+            why = skipped.get(vector.id)
+            answer = Skipped(vector.id, why) if why else next(answers, None)
             if stopped is not None and stopped.is_set():
                 raise Interrupted  # it was ended from outside: what looks like a crash is none
             if answer is None:

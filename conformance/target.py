@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from spec.outcome import Outcome
 from spec.profile import Profile
+from spec.step import operation_of
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,13 @@ class Environment:
     operations: tuple[str, ...]
     facts: dict[str, str] = field(default_factory=dict)
     contradictions: tuple[str, ...] = ()
+
+
+def cannot_do(environment: Environment, trial: Trial) -> str:
+    """Why a target has no way to run this trial, or nothing."""
+    names = {operation_of(request).name: None for request in trial.requests}
+    missing = [name for name in names if name not in environment.operations]
+    return f"needs {', '.join(missing)}" if missing else ""
 
 
 class Target(Protocol):
