@@ -60,22 +60,22 @@ def test_outcome_and_state_are_those_of_the_spec(kernel: bool) -> None:
     """The sequences that vectors are made of."""
     seen: Counter[str] = Counter()
     for number, profile in enumerate(profiles()):
-        for seed in range(8):
+        for seed in range(5):
             seen += judged(profile, sequence(profile, seed * 100 + number, kernel=kernel))
-    assert all(seen[operation.name] >= 20 for operation in VHOST_OPERATIONS if not kernel)
+    assert all(seen[operation.name] >= 10 for operation in VHOST_OPERATIONS if not kernel)
     for what in ("Sent", "Received", "Missed", "Blocked", "Broken", "woken", "marked", MissRead.__name__):
-        assert seen[what] >= 10, what
+        assert seen[what] >= 5, what
 
 
 def test_small_worlds() -> None:
     """A few bytes, few entries: everything overlaps everything, fields of rings lie in pieces, all is retired soon."""
     seen: Counter[str] = Counter()
     for number, profile in enumerate(profiles()):
-        for seed in range(12):
+        for seed in range(7):
             seen += judged(profile, small_requests(random.Random(seed * 1000 + number), 120))
     assert all(seen[operation.name] > 100 for operation in VHOST_OPERATIONS)
     for what in ("Sent", "Received", "Missed", "Blocked", "Broken", "Discarded", "woken", "marked"):
-        assert seen[what] >= 20, what
+        assert seen[what] >= 10, what
 
 
 @pytest.mark.slow
