@@ -330,6 +330,54 @@ def keep_document(path: Path, document: Any) -> None:
         raise Failure(f"{path}: {error.strerror}") from error
 
 
+# fuzz ------------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("targets", nargs=-1)
+@click.option("--kernel", "kernels", multiple=True, help="For linux and linux-source: a version. May be given again.")
+@click.option("--operations", default=20_000, show_default=True, help="How many to compare each target in.")
+@click.option("--time", "seconds", type=float, help="End after so many seconds.")
+@click.option("--seed", default=1, show_default=True, help="The seed of everything that is random.")
+@click.option("--jobs", default=2, show_default=True, help="Processes beside each other.")
+@click.option("--memslots", is_flag=True, help="KVM memslots instead of vhost: for model and c.")
+@click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where findings go.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def fuzz(
+    targets: tuple[str, ...],
+    kernels: tuple[str, ...],
+    operations: int,
+    seconds: float | None,
+    seed: int,
+    jobs: int,
+    memslots: bool,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Random operations on several targets, each judged by the specification.
+
+    \b
+    TARGETS: model, c, linux-source (without any name: these three), spec, linux, linux-6.1, linux-source-6.1
+    \b
+    Examples
+      gpaspec fuzz --operations 1000000
+      gpaspec fuzz linux --kernel 6.12 --operations 100000
+
+    What is found is made as short as it goes, and kept as a vector. Exit status 1 when a target does otherwise in a way
+    that is not known, 2 when one was compared in nothing.
+    """
+    from conformance import fuzzing
+
+    if memslots and not targets:
+        targets = ("model", "c")
+    result = fuzzing.run(targets, kernels, operations, seconds, seed, jobs, memslots, out, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps(fuzzing.as_json(result, seed), indent=1))
+    else:
+        fuzzing.show(result, seed)
+    sys.exit(result.exit_code())
+
+
 # explain ---------------------------------------------------------------------------------------------------------
 
 

@@ -243,7 +243,8 @@ class Walk:
         if good and r.random() < 0.93:
             entry = r.choice(good)
             inside = entry.first + r.randrange(entry.last - entry.first + 1 - length + 1)
-            return r.choice((entry.first, entry.last - length + 1, (entry.first + entry.last) // 2, inside, inside))
+            spots = (entry.first, entry.last - length + 1, (entry.first + entry.last) // 2, inside, inside)
+            return min(r.choice(spots), U64_MAX)
         return self.border()
 
     # Maps -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,232 @@
+"""Situations in which kernels are known to do otherwise than specified, for requests that nobody has listed.
+
+A list of deviations names published vectors. Random requests have no names; here the same deviations are told by what
+is asked of the device in which state. From such a step on nothing is said about that target's answers to the sequence,
+since its state may be another one; all before it is judged as ever. Each has the name of an entry of a target's list of
+deviations, where its reason and its source are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from spec.outcome import Broken, MessageTaken, Outcome, Ran, Received, Rejected
+from spec.profile import Profile
+from spec.units import U64
+from spec.vhost import backend, mem_table
+from spec.vhost.backend import SetBackend
+from spec.vhost.chain import bytes_in
+from spec.vhost.device import GUEST_BYTES_PER_LOG_BYTE, Chain, Device, is_host_range
+from spec.vhost.mem_table import SetMemTable
+from spec.vhost.messages import FRAMINGS, INVALIDATE, NEEDED_BYTES, UPDATE, WriteMessage
+from spec.vhost.queue_io import Offer, Transmit
+from spec.vhost.ring import LOG_BASE, SetLogBase, SetRingAddresses, SetRingSize, queue_named, with_addresses
+from spec.vhost.run import RECEIVES, SENDS, WHOLE_FIELD
+from spec.vhost.translate import Translate
+
+KERNELS = ("linux*",)  # booted ones, and their code in user space
+
+
+@dataclass(frozen=True)
+class Known:
+    """One situation. `shown` is asked of the profile, the state before the request, the request, and its outcome."""
+
+    id: str
+    targets: tuple[str, ...]
+    sentence: str
+    shown: Callable[[Profile, Device, Any, Outcome], bool]
+
+    def is_of(self, target: str) -> bool:
+        return any(fnmatchcase(target, pattern) for pattern in self.targets)
+
+
+def ran(outcome: Outcome) -> Ran | None:
+    """What a device did because of a request, where it can do something."""
+    found = outcome.ran if isinstance(outcome, MessageTaken) else outcome
+    return found if isinstance(found, Ran) else None
+
+
+def message(request: Any, kind: int) -> bool:
+    """Whether a request is a whole message of this kind."""
+    whole = isinstance(request, WriteMessage) and request.length >= NEEDED_BYTES and request.framing in FRAMINGS
+    return whole and request.kind == kind
+
+
+def chain_wraps(chain: Chain) -> bool:
+    """Whether a descriptor of a chain, or of its tables, goes on past the last guest address."""
+    every = [inner for one in chain for inner in (one, *(one.table or ()))]
+    return any(one.addr + one.length > U64 for one in every)
+
+
+def wrapping_translation(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    if isinstance(request, Translate):
+        return request.addr + request.length > U64
+    if isinstance(request, Transmit | Offer):
+        return chain_wraps(request.chain)
+    if isinstance(request, SetRingAddresses | SetRingSize) and not isinstance(outcome, Rejected):
+        queue = queue_named(device, request)
+        if isinstance(request, SetRingAddresses):
+            queue = with_addresses(queue, request)
+        return any(address + size > U64 for address, size, _ in queue.parts())
+    return False
+
+
+def wrapping_invalidation(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    return message(request, INVALIDATE) and request.size > 0 and request.iova + request.size > U64
+
+
+def empty_invalidation(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    return message(request, INVALIDATE) and request.size == 0
+
+
+def empty_update(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    return message(request, UPDATE) and request.size == 0
+
+
+def empty_region(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    return isinstance(request, SetMemTable) and any(region.size == 0 == region.gpa for region in request.regions)
+
+
+def table_too_large(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    return isinstance(request, SetMemTable) and isinstance(outcome, Rejected) and outcome.rule is mem_table.FITS
+
+
+def table_not_kept(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    """A rejected backend: the kernel has then asked for what it missed, and may take a queue that has no ring."""
+    return isinstance(request, SetBackend) and isinstance(outcome, Rejected) and outcome.rule is backend.USED
+
+
+def chain_lost(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    events = () if (done := ran(outcome)) is None else done.events
+    return any(isinstance(event, Broken) and event.rule in (SENDS, RECEIVES) for event in events)
+
+
+def field_split(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    events = () if (done := ran(outcome)) is None else done.events
+    return any(isinstance(event, Broken) and event.rule is WHOLE_FIELD for event in events)
+
+
+def whole_chain_logged(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    done = ran(outcome)
+    if done is None or device.iotlb is None or not device.logs_all():
+        return False
+    return any(isinstance(event, Received) and bytes_in(event.segments) > 0 for event in done.events)
+
+
+def log_counted_by_size(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    """A memory table of which one region's log bits end just past user memory."""
+    entries = () if device.table is None else device.table.entries
+    regions = [(one.first, one.last) for one in entries]
+    if isinstance(request, SetMemTable):
+        regions += [(one.gpa, one.gpa + one.size - 1) for one in request.regions]
+    base = getattr(request, "base", None) or device.log_base or 0
+    for first, last in regions:
+        start, size = base + first // GUEST_BYTES_PER_LOG_BYTE, last - first + 1
+        by_size = -(-size // GUEST_BYTES_PER_LOG_BYTE)
+        by_bytes = last // GUEST_BYTES_PER_LOG_BYTE - first // GUEST_BYTES_PER_LOG_BYTE + 1
+        if is_host_range(profile, start, by_size) != is_host_range(profile, start, by_bytes):
+            return True
+    return False
+
+
+def log_base_in_part(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    return isinstance(request, SetLogBase) and isinstance(outcome, Rejected) and outcome.rule is LOG_BASE
+
+
+def ring_kept(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    return isinstance(request, SetRingAddresses | SetRingSize) and device.iotlb is not None
+
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        "wrapping-translation",
+        KERNELS,
+        "A range that goes on past the last guest address stops at its first byte, in IOTLB mode with a miss.",
+        wrapping_translation,
+    ),
+    Known(
+        "wrapping-invalidation",
+        KERNELS,
+        "An invalidation that goes on past the last address takes nothing.",
+        wrapping_invalidation,
+    ),
+    Known(
+        "empty-invalidation",
+        KERNELS,
+        "An invalidation of no bytes takes the entries that have both its address and the byte before it.",
+        empty_invalidation,
+    ),
+    Known(
+        "empty-update",
+        ("linux*-5.10",),
+        "An update of no bytes is not refused as such.",
+        empty_update,
+    ),
+    Known(
+        "empty-region-is-everything",
+        KERNELS,
+        "A region of no bytes at 0 is taken for the whole space.",
+        empty_region,
+    ),
+    Known(
+        "table-gives-up-regions",
+        KERNELS,
+        "A table with more regions than can be held gives up its first.",
+        table_too_large,
+    ),
+    Known(
+        "rejected-backend-leaves-traces",
+        KERNELS,
+        "A queue is taken without a ring, or is refused after a miss was asked for.",
+        table_not_kept,
+    ),
+    Known("unfit-chain-is-lost", KERNELS, "A chain that cannot be used is taken and never reported.", chain_lost),
+    Known("field-in-pieces", KERNELS, "A ring's field in two entries is found out later than before.", field_split),
+    Known(
+        "iotlb-log-marks-whole-chain",
+        KERNELS,
+        "With an IOTLB all buffers of a chain are marked in the log, also where nothing was written.",
+        whole_chain_logged,
+    ),
+    Known(
+        "log-counted-by-size",
+        KERNELS,
+        "A log is counted by the size of what it is for, so that its last byte may be left out.",
+        log_counted_by_size,
+    ),
+    Known(
+        "rejected-log-base-is-taken-in-part",
+        KERNELS,
+        "A log base that is refused for one queue is taken by those that have no objection.",
+        log_base_in_part,
+    ),
+    Known(
+        "moved-ring-is-kept",
+        ("linux*-5.10",),
+        "What was looked up for a ring stays in use when the ring moves, until the next message.",
+        ring_kept,
+    ),
+)
+
+
+@cache
+def known_of(targets: tuple[str, ...]) -> tuple[tuple[Known, tuple[str, ...]], ...]:
+    """The situations of any of these targets, each with those it is of."""
+    found = ((one, tuple(filter(one.is_of, targets))) for one in KNOWN)
+    return tuple((one, names) for one, names in found if names)
+
+
+def known_here(
+    targets: tuple[str, ...], profile: Profile, device: Device, request: Any, outcome: Outcome
+) -> dict[str, Known]:
+    """For each of these targets the first situation that a step shows it; those that it shows none are left out."""
+    found: dict[str, Known] = {}
+    for one, names in known_of(targets):
+        if one.shown(profile, device, request, outcome):
+            for name in names:
+                found.setdefault(name, one)
+    return found
