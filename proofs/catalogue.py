@@ -8,6 +8,7 @@ from proofs.theorems import (
     dirty,
     interval_tree,
     lookups,
+    metadata_cache,
     red_black,
     red_black_erase,
     refinement,
@@ -39,6 +40,7 @@ SUBJECTS = (
     red_black_erase,
     sorted_array_vhost,
     translate_2016,
+    metadata_cache,
 )
 
 THEOREMS: tuple[Theorem, ...] = tuple(theorem for subject in SUBJECTS for theorem in subject.THEOREMS)
