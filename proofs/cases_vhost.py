@@ -140,6 +140,7 @@ def plainness(device: Device, request: Any) -> list[Any]:
         lambda: device.message_version == 1,
         *(lambda queue=queue: negation(queue.attached) for queue in device.queues),
         *(lambda queue=queue: ring_is_fresh(queue) for queue in device.queues),
+        *(lambda queue=queue: len(queue.packets) == 0 for queue in device.queues),
         lambda: is_plain_map(device.table),
         lambda: is_plain_map(device.iotlb),
         lambda: device.log_base is None,

@@ -7,6 +7,7 @@ from proofs.theorems import (
     changes,
     dirty,
     interval_tree,
+    iotlb_container,
     lookups,
     metadata_cache,
     red_black,
@@ -20,7 +21,8 @@ from proofs.theorems import (
     trees,
     two_sets,
 )
-from proofs.theorems.vhost import entries, limits, translations
+from proofs.theorems.vhost import devices, entries, limits, translations
+from proofs.theorems.vhost import settings as vhost_settings
 
 SUBJECTS = (
     slots,
@@ -34,6 +36,8 @@ SUBJECTS = (
     entries,
     limits,
     translations,
+    devices,
+    vhost_settings,
     trees,
     red_black,
     interval_tree,
@@ -41,6 +45,7 @@ SUBJECTS = (
     sorted_array_vhost,
     translate_2016,
     metadata_cache,
+    iotlb_container,
 )
 
 THEOREMS: tuple[Theorem, ...] = tuple(theorem for subject in SUBJECTS for theorem in subject.THEOREMS)

@@ -8,7 +8,7 @@ from typing import Any
 from proofs.symbolic.record import SymWord, one_of, record
 from proofs.symbolic.sequence import Untouched
 from proofs.world import World
-from proofs.world_vhost import any_access, any_queue_number
+from proofs.world_vhost import LONGEST_PACKET, any_access, any_queue_number
 from spec.units import U32_MAX, U64_MAX
 from spec.vhost.backend import NO_SOCKET, NONE, TAP, SetBackend
 from spec.vhost.device import QUEUES, RECEIVE, TRANSMIT
@@ -22,7 +22,6 @@ from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
 from spec.vhost.translate import Translate
 
 FEW_REGIONS = 2  # of a memory table that is given
-LONGEST_PACKET = 2**16
 
 
 def _u64(world: World, *names: str) -> dict[str, Any]:

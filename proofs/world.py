@@ -6,6 +6,7 @@ are looked for in a `FewWorld`, and then run again as plain Python values.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import z3
@@ -15,7 +16,7 @@ from proofs.symbolic.boolean import SymBool, boolean
 from proofs.symbolic.fewset import FEW_PAGES, HIGHEST_PAGE, FewSet, few_record
 from proofs.symbolic.integer import integer
 from proofs.symbolic.pages import SymPages, any_pages, few_pages
-from proofs.symbolic.record import SymWord, optional, record
+from proofs.symbolic.record import SymWord, one_of, optional, record
 from proofs.symbolic.sequence import FewSequence
 from proofs.symbolic.shape import Shape
 from spec.memslots.slot import GuestMemfd, Slot, Vm
@@ -84,6 +85,11 @@ class World:
             memfds=self.set_of("memfd", MEMFD_SHAPE),
         )
 
+    def offered(self, name: str) -> Callable[[], Any]:
+        """The feature bits that a device offers: any word."""
+        word = self.integer(name, 0, U64_MAX)
+        return lambda: word
+
     def profile(self) -> Profile:
         """Any profile: each switch on its own, over its whole range."""
         words = {switch.name: switch.published for switch in SWITCHES}
@@ -99,11 +105,13 @@ class World:
             "max_regions": self.integer("profile.max_regions", 0, U16_MAX),
             "iotlb_limit": self.integer("profile.iotlb_limit", 1, 2**31 - 1),
             "retirement": SymWord("profile.retirement", tuple(map(str, words["retirement"]))),
-            "features": self.integer("profile.features", 0, U64_MAX),
             "iotlb_mode": SymWord("profile.iotlb_mode", tuple(map(str, words["iotlb_mode"]))),
         }
         max_gfn = self.integer("profile.max_gfn", 0, LAST_PAGE)
-        lazy = {"max_gfn": optional(z3.Bool("profile.has_max_gfn"), lambda: max_gfn)}
+        lazy = {
+            "max_gfn": optional(z3.Bool("profile.has_max_gfn"), lambda: max_gfn),
+            "features": self.offered("profile.features"),
+        }
         made: Profile = record(Profile, values, lazy)
         return made
 
@@ -123,6 +131,11 @@ class FewWorld(World):
 
     def __init__(self, count: int, most_pages: int = FEW_PAGES) -> None:
         self.count, self.most_pages = count, most_pages
+
+    def offered(self, name: str) -> Callable[[], Any]:
+        """Those that are published: cases need to be worked out bit by bit."""
+        words = next(switch.published for switch in SWITCHES if switch.name == "features")
+        return one_of(name, tuple(int(word) for word in words if word is not None))
 
     def set_of(self, name: str, shape: Shape) -> FewSet:
         return FewSet.of(name, shape, self.count, self.most_pages)

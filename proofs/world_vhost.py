@@ -17,6 +17,7 @@ from spec.vhost.ring import LARGEST_RING
 
 LAST_TICK = 2**128  # of a map's clock, which counts additions
 MANY_CHAINS = 2**128  # that a queue has reported
+LONGEST_PACKET = 2**16
 FEW_MISSES = 2  # unread, and as many pending
 
 ENTRY_SHAPE = Shape(
@@ -56,7 +57,7 @@ def any_miss(world: World, name: str) -> Miss:
 
 
 def any_queue(world: World, name: str) -> Queue:
-    """Any queue. What waits in it is left open: a proof that looks there is refused."""
+    """Any queue. Which chains wait in it is left open: a proof that looks there is refused. At most one packet waits."""
     return Queue(
         size=world.integer(f"{name}.size", 1, LARGEST_RING),
         desc=world.integer(f"{name}.desc", 0, U64_MAX),
@@ -68,7 +69,7 @@ def any_queue(world: World, name: str) -> Queue:
         quiet=world.boolean(f"{name}.quiet"),  # type: ignore[arg-type]
         listening=world.boolean(f"{name}.listening"),  # type: ignore[arg-type]
         chains=Untouched(f"{name}.chains"),  # type: ignore[arg-type]
-        packets=Untouched(f"{name}.packets"),  # type: ignore[arg-type]
+        packets=world.sequence(f"{name}.packets", (world.integer(f"{name}.packet", 0, LONGEST_PACKET),)),  # type: ignore[arg-type]
     )
 
 

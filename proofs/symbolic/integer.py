@@ -2,8 +2,9 @@
 
 A `SymInt` behaves like Python's int: it never wraps, so that `(a + b) % 2**64` means what it means for ints. It knows
 bounds for its value, both included, which keep the formulas for `%` and `//` small. The formulas are linear integer
-arithmetic (but `|` of two symbols, which counts in bits): products of two symbols, divisors that are not plain positive
-ints, and `&` of two symbols are refused with `Unsupported`, never approximated.
+arithmetic: products of two symbols, divisors that are not plain positive ints, and `&` of two symbols are refused with
+`Unsupported`. Of `|` of two symbols is known only that it is neither smaller than either nor larger than their sum:
+what is proved with that is true, and a case that is found with it may turn out to be none.
 """
 
 from __future__ import annotations
@@ -111,9 +112,11 @@ class SymInt:
             raise Unsupported("| of what may be negative")
         if type(other) is int:
             return self + other - (self & other)
-        width = max(high, self.high).bit_length()
-        both = z3.Int2BV(self.term, width) | z3.Int2BV(other.term, width)
-        return SymInt(z3.BV2Int(both), 0, 2**width - 1)
+        either: Any = _or()(*sorted((self.term, other.term), key=lambda term: term.get_id()))
+        most = 2 ** max(high, self.high).bit_length() - 1
+        current().ground.append(z3.And(either >= self.term, either >= other.term, either <= self.term + other.term))
+        current().ground.append(either <= most)
+        return SymInt(either, 0, most)
 
     __ror__ = __or__
 
@@ -157,6 +160,10 @@ class SymInt:
         raise Unsupported("a symbolic integer where Python needs a plain one")
 
     __int__ = __index__
+
+
+def _or() -> Any:
+    return z3.Function("or", z3.IntSort(), z3.IntSort(), z3.IntSort())
 
 
 def negated(claim: SymBool) -> SymBool:

@@ -37,6 +37,11 @@ class FewSequence:
     def __getitem__(self, place: Any) -> Any:
         return self._taken()[place]
 
+    def __eq__(self, other: object) -> bool:
+        return self is other or self._taken() == other
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 class Untouched:
     """A sequence of any length of which nothing may be asked. In a case it is the value given here."""
