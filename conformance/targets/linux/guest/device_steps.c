@@ -245,7 +245,7 @@ static void offer(struct device *device, const struct flat_step *step)
 static void packet(struct device *device, const struct flat_step *step)
 {
 	watch_begin(device, RECEIVE_RUNS);
-	packet_comes(device, step->v[0]);
+	packet_comes(step->v[0]);
 	ran(device);
 }
 

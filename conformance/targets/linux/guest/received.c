@@ -13,11 +13,12 @@
 #define PAGE 4096u
 #define MOST_PACKETS 1000 /* as many as a tap holds */
 #define SHORTEST_FRAME 14
+#define HEADER 12 /* bytes: also where a device has not said yet that its headers are so long */
 #define LONGEST_PACKET (LONGEST_FRAME + 12)
 #define MOST_UNEXPLAINED 64
 #define LOOK_AHEAD 16 /* bytes that may have been there already, at the start of a piece */
 
-static uint32_t lengths[MOST_PACKETS], sent, next; /* of packets; next: the first that may still be waiting */
+static uint32_t frames[MOST_PACKETS], sent, next; /* lengths of packets without headers; next: the first that may still be waiting */
 static bool painted;
 
 void packets_forget(void)
@@ -31,7 +32,7 @@ bool packets_came(void)
 	return sent > 0;
 }
 
-/* A byte of a packet behind its header: neither 0, as a header's, nor PAINT. */
+/* A byte of a packet's frame: neither 0, as a header's, nor PAINT. */
 static uint8_t content(uint32_t packet, uint32_t at)
 {
 	uint32_t mixed = (packet + 1) * 0x9e3779b1u ^ at * 0x85ebca6bu;
@@ -42,21 +43,21 @@ static uint8_t content(uint32_t packet, uint32_t at)
 	return byte == PAINT ? 0xff : byte;
 }
 
-void packet_comes(struct device *device, uint64_t length)
+void packet_comes(uint64_t length)
 {
 	static uint8_t frame[LONGEST_FRAME];
-	uint32_t header = header_bytes(device);
 
-	if (length < header + SHORTEST_FRAME || length > header + LONGEST_FRAME)
+	if (length < HEADER + SHORTEST_FRAME || length > HEADER + LONGEST_FRAME)
 		leave(SKIPPED, "a packet of %llu bytes cannot be sent to a tap", (unsigned long long)length);
 	if (sent == MOST_PACKETS)
 		leave(SKIPPED, "more than %d packets", MOST_PACKETS);
-	for (uint32_t at = header; at < length; at++)
-		frame[at - header] = content(sent, at);
-	int error = tap_send(frame, length - header);
+	frames[sent] = (uint32_t)length - HEADER;
+	for (uint32_t at = 0; at < frames[sent]; at++)
+		frame[at] = content(sent, at);
+	int error = tap_send(frame, frames[sent]);
 	if (error != 0)
 		leave(ERRORED, "a frame cannot be sent to the tap: %s", strerror(error));
-	lengths[sent++] = (uint32_t)length;
+	sent++;
 }
 
 void receive_begin(struct device *device, bool something_may_be_sent)
@@ -122,7 +123,7 @@ static bool may_be(uint64_t host, uint8_t value)
 static bool fits(uint32_t packet, uint32_t header, uint32_t at, uint64_t host)
 {
 	if (at >= header)
-		return may_be(host, content(packet, at));
+		return may_be(host, content(packet, at - header));
 	if (at < 10)
 		return may_be(host, 0);
 	long page = page_number(host);
@@ -216,7 +217,7 @@ static uint32_t find_header_before_frame(uint32_t packet, uint32_t header)
  */
 static bool find_packet(uint32_t packet, uint32_t header, uint32_t *left)
 {
-	if (!find(packet, header, header, lengths[packet]))
+	if (!find(packet, header, header, header + frames[packet]))
 		return false;
 	*left = find_header_before_frame(packet, header);
 	return true;
@@ -261,7 +262,7 @@ static uint32_t find_best(uint32_t header, uint32_t length, uint32_t *left)
 		leave(ERRORED, "no memory");
 	memcpy(before, taken, room);
 	for (uint32_t packet = next; packet < sent; packet++) {
-		if (lengths[packet] == length && find_packet(packet, header, left) &&
+		if (header + frames[packet] == length && find_packet(packet, header, left) &&
 		    pieces_found(header, length) < fewest) {
 			fewest = pieces_found(header, length);
 			best = packet;
@@ -347,7 +348,7 @@ static uint32_t say_packets(const struct device *device, uint32_t count)
 		found++;
 	}
 	for (struct found *one = founds; one < founds + found; one++) {
-		uint32_t length = lengths[one->packet];
+		uint32_t length = header + frames[one->packet];
 
 		memcpy(where, one->where, length * sizeof(*where));
 		free(one->where);
@@ -371,7 +372,9 @@ uint32_t say_received(struct device *device)
 			leave(ERRORED, "no memory");
 		events = say_packets(device, used);
 		if (events < used)
-			leave(SKIPPED, "what %u packets wrote cannot be told apart: later bytes lie over earlier ones", used);
+			leave(SKIPPED,
+			      "what %u packets wrote (%u bytes, in %zu pages) cannot be told apart: %u were found", used,
+			      used > 0 ? used_length(device, RECEIVE_QUEUE, 1) : 0, page_count, events);
 		events += say_unexplained();
 	}
 	if (painted || page_count > 0)

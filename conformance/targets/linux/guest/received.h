@@ -14,7 +14,7 @@ void packets_forget(void); /* before a vector */
 bool packets_came(void);   /* in this vector */
 
 /* A packet of `length` bytes, its header included, comes. */
-void packet_comes(struct device *device, uint64_t length);
+void packet_comes(uint64_t length);
 
 /*
  * Before a step in which the receive queue may run, and after each step: events into a result (see watch.c), how many.
