@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from model.vhost.device import KernelDevice
+from model.vhost.access import GuardedDevice
 from model.vhost.iotlb import Iotlb, Map, Regions
 from model.vhost.queue import Virtqueue
 from model.vhost.run import Run
@@ -35,7 +35,6 @@ from spec.vhost.device import (
     Device,
     has_feature,
     is_host_range,
-    is_log_range,
 )
 from spec.vhost.dirty_log import USED_FLAGS, USED_INDEX
 from spec.vhost.observe import ObserveMaps
@@ -74,7 +73,7 @@ LOG_BASE_ARGUMENTS = (OWNER_CHECK, POINTER_CHECK)
 BACKEND_ARGUMENTS = (POINTER_CHECK, OWNER_CHECK, QUEUE_CHECK)
 
 
-class DeviceMachine(KernelDevice):
+class DeviceMachine(GuardedDevice):
     """A device that takes requests."""
 
     def apply(self, request: Any) -> Outcome:
@@ -188,7 +187,7 @@ class DeviceMachine(KernelDevice):
         if rule is not None:
             return Rejected(rule)
         log_all = has_feature(request.features, LOG_ALL)
-        if log_all and self._is_active() and self._bad_memory(self.table, True, self.settings.log_base) == "log":
+        if log_all and self.is_active() and self.bad_memory(self.table, True, self.settings.log_base) == "log":
             return Rejected(features.LOGGABLE)
         wanted = has_feature(request.features, ACCESS_PLATFORM)
         follows = self.profile.iotlb_mode == "follows"
@@ -236,44 +235,6 @@ class DeviceMachine(KernelDevice):
         self.settings = replace(self.settings, message_version=version)
         return Done()
 
-    # What may be reached -----------------------------------------------------------------------------------------
-
-    def _is_active(self) -> bool:
-        return any(queue.backend for queue in self.queues)
-
-    def _bad_memory(self, table: Regions | None, log_all: bool, log_base: int | None) -> str:
-        """Walk the list: "host" if an entry is no user memory or there is no table, "log" if the log has no room for
-        one, "" if all is well. The first kind counts also where the second comes earlier in the list.
-        """
-        if table is None:
-            return "host"
-        found = ""
-        for entry in table.in_list():
-            if not is_host_range(self.profile, entry.host, entry.size):
-                return "host"
-            if log_all and not is_log_range(self.profile, log_base, entry.first, entry.size):
-                found = "log"
-        return found
-
-    def _table_trouble(self, table: Regions, host: Rule, log: Rule) -> Rule | None:
-        """What is wrong with a table for a device that is active."""
-        if not self._is_active():
-            return None
-        bad = self._bad_memory(table, self.settings.logs_all(), self.settings.log_base)
-        return {"": None, "host": host, "log": log}[bad]
-
-    def _ring_is_user_memory(self, queue: Virtqueue, addresses: tuple[int, int, int]) -> bool:
-        """With an IOTLB that is found out at prefetch."""
-        if queue.iotlb is not None:
-            return True
-        sizes = (queue.desc_size(), queue.avail_size(), queue.used_size())
-        return all(is_host_range(self.profile, address, size) for address, size in zip(addresses, sizes, strict=True))
-
-    def _ring_is_loggable(self, queue: Virtqueue, log_addr: int, log_base: int | None) -> bool:
-        if queue.iotlb is not None or log_addr == NO_LOG:
-            return True
-        return is_log_range(self.profile, log_base, log_addr, queue.used_size())
-
     # Memory table ------------------------------------------------------------------------------------------------
 
     def _set_mem_table(self, request: mem_table.SetMemTable) -> Watched:
@@ -284,7 +245,7 @@ class DeviceMachine(KernelDevice):
         for region in request.regions:
             added = new.add(region.gpa, (region.gpa + region.size - 1) % U64, region.hva, READ + WRITE)
             assert added, "a region that ends before it begins came through"
-        rule = self._table_trouble(new, mem_table.HOST, mem_table.LOG)
+        rule = self.table_trouble(new, mem_table.HOST, mem_table.LOG)
         if rule is not None:
             new.free()
             return Rejected(rule)
@@ -317,11 +278,11 @@ class DeviceMachine(KernelDevice):
         held = 0 if self.table is None else len(self.table)
         if held >= min(self.profile.max_regions, self.profile.iotlb_limit):
             return Rejected(regions.ROOM)
-        if self._is_active():
+        if self.is_active():
             # The others were good when they came: only the new one is looked at, in a table of its own.
             alone = self.new_table()
             alone.add(request.gpa, request.gpa + request.size - 1, request.hva, READ + WRITE)
-            rule = self._table_trouble(alone, mem_table.HOST, mem_table.LOG)
+            rule = self.table_trouble(alone, mem_table.HOST, mem_table.LOG)
             if rule is not None:
                 return Rejected(rule)
         added = self._table_to_change().add(
@@ -369,9 +330,9 @@ class DeviceMachine(KernelDevice):
         for queue in self.queues:
             if not queue.backend:
                 continue
-            if self._bad_memory(queue.umem, self.settings.logs_all(), request.base) == "log":
+            if self.bad_memory(queue.umem, self.settings.logs_all(), request.base) == "log":
                 return Rejected(ring.LOG_BASE)
-            if not self._ring_is_loggable(queue, queue.log_addr, request.base):
+            if not self.ring_is_loggable(queue, queue.log_addr, request.base):
                 return Rejected(ring.LOG_BASE)
         self.settings = replace(self.settings, log_base=request.base)
         return Done()
@@ -397,9 +358,9 @@ class DeviceMachine(KernelDevice):
         queue.metadata.reset()
         log_addr = request.log if request.flags == ring.LOG_USED_RING else NO_LOG
         if queue.backend:
-            if not self._ring_is_user_memory(queue, (request.desc, request.avail, request.used)):
+            if not self.ring_is_user_memory(queue, (request.desc, request.avail, request.used)):
                 return Rejected(ring.HOST)
-            if not self._ring_is_loggable(queue, log_addr, self.settings.log_base):
+            if not self.ring_is_loggable(queue, log_addr, self.settings.log_base):
                 return Rejected(ring.LOG)
         queue.desc, queue.avail, queue.used, queue.log_addr = request.desc, request.avail, request.used, log_addr
         return Done()
@@ -434,12 +395,12 @@ class DeviceMachine(KernelDevice):
 
     def _backend_trouble(self, queue: Virtqueue) -> Rule | None:
         """What keeps a queue from being started, in the order of the walk: memory, log, ring."""
-        bad = self._bad_memory(queue.umem, self.settings.logs_all(), self.settings.log_base)
+        bad = self.bad_memory(queue.umem, self.settings.logs_all(), self.settings.log_base)
         if bad == "host":
             return backend.TABLE
-        if bad == "log" or not self._ring_is_loggable(queue, queue.log_addr, self.settings.log_base):
+        if bad == "log" or not self.ring_is_loggable(queue, queue.log_addr, self.settings.log_base):
             return backend.LOG
-        if not self._ring_is_user_memory(queue, (queue.desc, queue.avail, queue.used)):
+        if not self.ring_is_user_memory(queue, (queue.desc, queue.avail, queue.used)):
             return backend.RING
         return None
 

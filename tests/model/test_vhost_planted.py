@@ -355,7 +355,7 @@ def invalidates_as_it_comes(patch: pytest.MonkeyPatch) -> None:
 
 
 def published_before_it_is_judged(patch: pytest.MonkeyPatch) -> None:
-    right = DeviceMachine._table_trouble
+    right = DeviceMachine.table_trouble
 
     def wrong(self: DeviceMachine, table: Any, host: Rule, log: Rule) -> Rule | None:
         rule = right(self, table, host, log)
@@ -364,11 +364,11 @@ def published_before_it_is_judged(patch: pytest.MonkeyPatch) -> None:
                 self._table_to_change().add(entry.first, entry.last, entry.host, entry.perm)
         return rule
 
-    patch.setattr(DeviceMachine, "_table_trouble", wrong)
+    patch.setattr(DeviceMachine, "table_trouble", wrong)
 
 
 def only_the_first_entry_judged(patch: pytest.MonkeyPatch) -> None:
-    right = DeviceMachine._bad_memory
+    right = DeviceMachine.bad_memory
 
     def wrong(self: DeviceMachine, table: Any, log_all: bool, log_base: int | None) -> str:
         if table is None:
@@ -378,7 +378,7 @@ def only_the_first_entry_judged(patch: pytest.MonkeyPatch) -> None:
             alone.add(entry.first, entry.last, entry.host, entry.perm)
         return right(self, alone, log_all, log_base)
 
-    patch.setattr(DeviceMachine, "_bad_memory", wrong)
+    patch.setattr(DeviceMachine, "bad_memory", wrong)
 
 
 def half_a_log_base(patch: pytest.MonkeyPatch) -> None:
