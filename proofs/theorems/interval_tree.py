@@ -14,16 +14,16 @@ from typing import Any
 
 import model.interval_tree as interval_tree
 from model.interval_tree import Interval, IntervalTree
-from model.rbtree import Node, first_below
+from model.rbtree import Node, RedBlackTree, first_below
 from proofs.measures import Measured, measured, side, touches
 from proofs.symbolic.boolean import all_of, any_of, negation
-from proofs.symbolic.trees import AnyTree, Grown, any_above, any_tree
+from proofs.symbolic.trees import AnyTree, Grown, any_above, any_tree, are_parents_right, is_same
 from proofs.theorem import Bug, Patch, Theorem, patched
 from proofs.world import FewWorld, World
 from spec.units import U64_MAX
 
 LEVELS = 2
-BOUND = f"trees of at most {LEVELS} levels, so that all steps of an iteration are run"
+BOUND = f"trees of at most {LEVELS} levels, in which all steps are run together"
 
 # INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
 
@@ -40,6 +40,14 @@ def any_search(world: World) -> dict[str, Any]:
     return {"asked": asked, "tree": any_tree(world, "tree", asked), "above": any_above(world, "above", asked)}
 
 
+def any_node(world: World) -> dict[str, Any]:
+    return {**any_search(world), "is_leftmost": world.boolean("is_leftmost")}
+
+
+def any_node_of_a_whole_tree(world: World) -> dict[str, Any]:
+    return {**any_whole_tree(world), "place": world.integer("place", 0, 2**LEVELS - 2)}
+
+
 def any_whole_tree(world: World) -> dict[str, Any]:
     asked = any_asked(world)
     return {"asked": asked, "tree": any_tree(world, "tree", asked, LEVELS)}
@@ -54,6 +62,16 @@ def is_sound(tree: Any, asked: Interval, **rest: Any) -> Any:
 def may_be_sound(tree: Any, asked: Interval, **rest: Any) -> Any:
     known = measured(tree, asked)
     return all_of(known.ordered, known.exact)
+
+
+def keeps_its_rules(tree: Any, asked: Interval, **rest: Any) -> Any:
+    """In order, exact, well formed, with a black root."""
+    known = measured(tree, asked)
+    return all_of(known.ordered, known.exact, known.balanced, negation(known.red))
+
+
+def has_a_node_and_keeps_its_rules(tree: Any, asked: Interval, **rest: Any) -> Any:
+    return all_of(measured(tree, asked).is_there, keeps_its_rules(tree, asked))
 
 
 def ends_late_enough(tree: Any, asked: Interval, **rest: Any) -> Any:
@@ -111,14 +129,50 @@ def may_go_on(known: Measured, asked: Interval) -> Any:
     return all_of(known.is_there, known.ordered, known.exact, known.summary >= asked.first)
 
 
+def with_leftmost(grown: Grown, tree: Any, asked: Interval) -> IntervalTree:
+    """The tree with its first node remembered: of an arbitrary one no more is known than where that begins."""
+    searched = IntervalTree()
+    searched.tree = grown.tree
+    if grown.root is not None:
+        lowest = measured(tree, asked).lowest
+        is_any = isinstance(tree, AnyTree)
+        searched.leftmost = Node(Interval(lowest, U64_MAX, None)) if is_any else first_below(grown.root)
+    return searched
+
+
+def first_stays_first(tree: Any, asked: Interval, **rest: Any) -> Any:
+    """A new interval is the first exactly if it begins before all others; else the first stays what it was."""
+    grown = Grown(tree)
+    searched = with_leftmost(grown, tree, asked)
+    before = searched.leftmost
+    hung = (Patch(RedBlackTree, "insert", lambda tree, node, parent, on_the_left: None),)
+    with patched(hung), patched(patch("place_below", lambda node, first: (node, False))):
+        new = searched.insert(asked)
+    is_first = asked.first < measured(tree, asked).lowest
+    return all_of(is_first == (searched.leftmost is new), searched.leftmost is new or searched.leftmost is before)
+
+
+def next_becomes_first(tree: Any, asked: Interval, above: Any, is_leftmost: Any, **rest: Any) -> Any:
+    """Where the first is taken out, the next one is the first; and no other node is taken out."""
+    grown, searched = Grown(tree, above), IntervalTree()
+    searched.tree = grown.tree
+    node, other = grown.root, Node(None)
+    searched.leftmost = node if is_leftmost else other
+    erased: list[Any] = []
+    stand_ins = (
+        Patch(RedBlackTree, "erase", lambda tree, node: erased.append(node)),
+        Patch(interval_tree, "next_of", partial(_call, "next_of")),
+    )
+    with patched(stand_ins):
+        searched.remove(node)  # type: ignore[arg-type]
+    wanted: Any = Goes("next_of", node) if is_leftmost else other
+    return searched.leftmost == wanted and len(erased) == 1 and erased[0] is node
+
+
 def search_starts_right(tree: Any, asked: Interval, **rest: Any) -> Any:
     """The two glances before a search: None only if nothing overlaps, and a search of the whole tree else."""
-    grown, searched = Grown(tree), IntervalTree()
-    searched.tree, known = grown.tree, measured(tree, asked)
-    if isinstance(tree, AnyTree):
-        searched.leftmost = None if grown.root is None else Node(Interval(known.lowest, U64_MAX, None))
-    else:
-        searched.leftmost = None if grown.root is None else first_below(grown.root)
+    grown, known = Grown(tree), measured(tree, asked)
+    searched = with_leftmost(grown, tree, asked)
     with patched((Patch(interval_tree, "leftmost_below", partial(_call, "leftmost_below")),)):
         answer: Any = searched.first_touching(asked.first, asked.last)
     if answer is None:
@@ -170,6 +224,42 @@ def place_step(tree: Any, asked: Interval, **rest: Any) -> Any:
         node is grown.root,
         negation(left.is_there if is_left else right.is_there),
         goes_left if is_left else goes_right,
+    )
+
+
+def insertion_is_right(tree: Any, asked: Interval) -> Any:
+    """All steps together: the new one behind those that begin alike, all others as they were; all rules kept."""
+    grown, searched = Grown(tree), IntervalTree()
+    searched.tree, searched.leftmost = grown.tree, grown.tree.first()
+    before = list(grown.tree.in_order())
+    new = searched.insert(asked)
+    after = list(grown.tree.in_order())
+    earlier = [node for node in before if node.value.first <= asked.first]
+    later = [node for node in before if node.value.first > asked.first]
+    return all_of(is_same(after, [*earlier, new, *later]), keeps_all_rules(searched))
+
+
+def erasure_is_right(tree: Any, asked: Interval, place: Any) -> Any:
+    """All steps together: one is gone, all others as they were; all rules kept."""
+    grown, searched = Grown(tree), IntervalTree()
+    searched.tree, searched.leftmost = grown.tree, grown.tree.first()
+    before = list(grown.tree.in_order())
+    node = next((node for i, node in enumerate(before) if place == i), before[0])
+    searched.remove(node)
+    kept = [one for one in before if one is not node]
+    return all_of(is_same(list(grown.tree.in_order()), kept), keeps_all_rules(searched))
+
+
+def keeps_all_rules(searched: IntervalTree) -> Any:
+    """In order, exact, well formed, with a black root and the first one remembered."""
+    known = measured(searched.tree.root)
+    return all_of(
+        known.balanced,
+        negation(known.red),
+        known.exact,
+        known.ordered,
+        are_parents_right(searched.tree.root, None),
+        searched.leftmost is searched.tree.first(),
     )
 
 
@@ -234,9 +324,29 @@ def stops_at_an_equal(self: IntervalTree, first: int, last: int) -> Any:
     return interval_tree.leftmost_below(root, first, last)
 
 
+def forgets_the_first(self: IntervalTree, interval: Interval) -> Node:
+    leftmost = self.leftmost
+    new = INSERT(self, interval)
+    self.leftmost = leftmost
+    return new
+
+
+def keeps_the_first(self: IntervalTree, node: Node) -> None:
+    self.tree.erase(node)
+
+
+def repairs_nothing(self: RedBlackTree, *nodes: Any) -> None:
+    pass
+
+
+INSERT = IntervalTree.insert
+
+
 def patch(name: str, value: Any) -> tuple[Patch, ...]:
     return (Patch(interval_tree, name, value),)
 
+
+WHOLE: dict[str, Any] = {"bound": BOUND, "proved_in": partial(FewWorld, 1), "few": 1}
 
 # THEOREMS --------------------------------------------------------------------------------------------------------
 
@@ -319,9 +429,7 @@ THEOREMS = (
         may_be_sound,
         iteration_is_right,
         Bug("the right side is left out", patch("next_touching", skips_the_right)),
-        bound=BOUND,
-        proved_in=lambda: FewWorld(1),
-        few=1,
+        **WHOLE,
     ),
     about(
         "INSERT.PLACE",
@@ -332,5 +440,43 @@ THEOREMS = (
         is_sound,
         place_step,
         Bug("what begins alike comes before", patch("place_below", puts_equals_first)),
+    ),
+    about(
+        "INSERT.FIRST",
+        "The first interval that is remembered is the first also after an insertion.",
+        "insert",
+        any_search,
+        may_be_sound,
+        first_stays_first,
+        Bug("it is not looked at", (Patch(IntervalTree, "insert", forgets_the_first),)),
+    ),
+    about(
+        "ERASE.FIRST",
+        "Where the first interval is taken out, the next one is remembered; else the first stays.",
+        "erase",
+        any_node,
+        is_sound,
+        next_becomes_first,
+        Bug("it is not looked at", (Patch(IntervalTree, "remove", keeps_the_first),)),
+    ),
+    about(
+        "INSERT.WHOLE",
+        "After an insertion there is one interval more, behind those that begin alike; all rules of the tree hold.",
+        "insert",
+        any_whole_tree,
+        keeps_its_rules,
+        insertion_is_right,
+        Bug("nothing is repaired", (Patch(RedBlackTree, "_repair_after_insert", repairs_nothing),)),
+        **WHOLE,
+    ),
+    about(
+        "ERASE.WHOLE",
+        "After an erasure there is this one interval less; all rules of the tree hold.",
+        "erase",
+        any_node_of_a_whole_tree,
+        has_a_node_and_keeps_its_rules,
+        erasure_is_right,
+        Bug("nothing is repaired", (Patch(RedBlackTree, "_repair_after_erase", repairs_nothing),)),
+        **WHOLE,
     ),
 )
