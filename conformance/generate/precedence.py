@@ -1,21 +1,21 @@
 """For each two rules that one request can break together: which error wins.
 
-Requests are built from a good one by changing one or two fields to values of a small pool, in several situations. For
-each pair of rules the request that breaks the fewest others is kept. That no pair was missed is what
-`tests/conformance/test_rule_pairs.py` checks against the proofs.
+The search is that of `conformance.generate.pair_search`. That no pair was missed is what
+`tests/conformance/test_vectors.py` checks against the proofs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import replace
 from typing import Any
 
 from conformance.backings import place
+from conformance.generate import pair_search
 from conformance.generate.build import Draft, broken_rules, state_after
 from conformance.generate.by_rule import CANARY, CREATE, FILE, LOGGED, NEIGHBOUR, ON_FILE
 from conformance.generate.cases import family_of
+from conformance.generate.pair_search import MOST_FIELDS, Example, Pair, Search, Situation
 from conformance.generate.readback import read_back
 from spec.memslots.access import GuestWrite
 from spec.memslots.clear_dirty_log import ClearDirtyLog
@@ -23,7 +23,7 @@ from spec.memslots.create_guest_memfd import CreateGuestMemfd
 from spec.memslots.dirty_ring import EnableDirtyRing
 from spec.memslots.get_dirty_log import GetDirtyLog
 from spec.memslots.manual_protect import EnableManualProtect
-from spec.memslots.slot import FILE_OF_ANOTHER_VM, GUEST_MEMFD, NO_FILE, NOT_A_GUEST_MEMFD, READONLY, Vm
+from spec.memslots.slot import FILE_OF_ANOTHER_VM, GUEST_MEMFD, NO_FILE, NOT_A_GUEST_MEMFD, READONLY
 from spec.pages import NO_PAGES
 from spec.profile import Profile
 from spec.step import operation_of
@@ -31,15 +31,6 @@ from spec.units import PAGE_SIZE, U64_MAX
 
 P = PAGE_SIZE
 SPACE = 2**16
-MOST_FIELDS = 2  # changed at the same time
-
-
-@dataclass(frozen=True)
-class Situation:
-    """Where to start from: what was done before, and a request that could be done next."""
-
-    setup: tuple[Any, ...]
-    good: Any
 
 
 def situations(p: Profile) -> list[Situation]:
@@ -106,62 +97,22 @@ def values(p: Profile, name: str, request: Any) -> Sequence[Any]:
     return pool.get(name, ())
 
 
+def without_bits(request: Any) -> Any:
+    """A clear with nothing in its bitmap: the pool's counts of pages are for no bitmap in particular."""
+    return replace(request, cleared=NO_PAGES) if isinstance(request, ClearDirtyLog) else request
+
+
+SEARCH = Search(situations, values, without_bits)
+
+
 def requests_from(p: Profile, good: Any, most_fields: int) -> Iterator[Any]:
     """The good request with up to so many fields changed."""
-    names = [name for name in vars(good) if values(p, name, good)]
-    for count in range(most_fields + 1):
-        for chosen in combinations(names, count):
-            yield from with_values(p, good, chosen)
-
-
-def with_values(p: Profile, request: Any, names: Sequence[str]) -> Iterator[Any]:
-    if not names:
-        yield request
-        return
-    for value in values(p, names[0], request):
-        if value != getattr(request, names[0]):
-            yield from with_values(p, replace(request, **{names[0]: value}), names[1:])
-
-
-Pair = tuple[str, str, str]  # operation and two rules, the one that is checked first in front
-Example = tuple[int, int, tuple[Any, ...], Any]  # rules broken, fields changed, what was done before, the request
-
-
-def pairs_in(operation: str, broken: Sequence[str]) -> Iterator[Pair]:
-    for first, second in combinations(broken, 2):
-        yield operation, first, second
+    return pair_search.requests_from(p, SEARCH, good, most_fields)
 
 
 def examples(p: Profile, most_fields: int = MOST_FIELDS) -> dict[Pair, Example]:
     """For each pair of rules that requests of these situations break together, the request that breaks fewest."""
-    found: dict[Pair, Example] = {}
-    for situation in situations(p):
-        vm = state_after(p, situation.setup)
-        operation = operation_of(situation.good).name
-        for request in requests_from(p, situation.good, most_fields):
-            consider(p, vm, situation.setup, operation, situation.good, request, found)
-    return found
-
-
-def consider(
-    p: Profile,
-    vm: Vm,
-    setup: tuple[Any, ...],
-    operation: str,
-    good: Any,
-    request: Any,
-    found: dict[Pair, Example],
-) -> None:
-    if isinstance(request, ClearDirtyLog):
-        request = replace(request, cleared=NO_PAGES)
-    broken = tuple(rule.id for rule in broken_rules(p, vm, request))
-    if len(broken) < 2:
-        return
-    changed = sum(1 for name in vars(good) if getattr(good, name) != getattr(request, name))
-    for pair in pairs_in(operation, broken):
-        best = found.get(pair)
-        if best is None or (len(broken), changed) < best[:2]:
-            found[pair] = (len(broken), changed, setup, request)
+    return pair_search.examples(p, SEARCH, most_fields)
 
 
 def drafts(p: Profile) -> Iterator[Draft]:

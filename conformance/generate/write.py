@@ -24,12 +24,19 @@ from conformance.generate.vhost import dirty as vhost_dirty
 from conformance.generate.vhost import iotlb as vhost_iotlb
 from conformance.generate.vhost import libraries as vhost_libraries
 from conformance.generate.vhost import lifetime as vhost_lifetime
+from conformance.generate.vhost import precedence as vhost_precedence
 from conformance.generate.vhost import runs as vhost_runs
 from conformance.vector import Vector
 
 SCHEMA = "schema.json"
 # What depends on many switches is generated for all profiles; the rest once, for the default.
-VHOST_GENERATORS = (vhost_by_rule.drafts, vhost_lifetime.drafts, vhost_iotlb.drafts, vhost_libraries.drafts)
+VHOST_GENERATORS = (
+    vhost_by_rule.drafts,
+    vhost_precedence.drafts,
+    vhost_lifetime.drafts,
+    vhost_iotlb.drafts,
+    vhost_libraries.drafts,
+)
 VHOST_SWEEPS = (vhost_boundary.drafts, vhost_runs.drafts, vhost_dirty.drafts)
 
 

@@ -339,9 +339,9 @@ def retirement(p: Profile) -> Iterator[Draft]:
         "an update of a range that is there": (*fill[:most], fill[0], *uses),
         "the same update over and over": (*fill[: most - 1], fill[0], fill[0], fill[0], *uses),
         "room after an invalidation": (*fill[:most], invalidate(entries[1].gpa, 1), fill[most], *uses),
-        "an update that is refused": (*fill[:most], replace(fill[most], size=0), *uses),
-        "an update that wraps": (*fill[:most], replace(fill[most], iova=U64_MAX), *uses),
-        "an update of foreign memory": (*fill[:most], replace(fill[most], uaddr=2**63), *uses),
+        "an update that is refused": (*fill[:most], replace(fill[most], size=0), *uses, fill[most], *uses),
+        "an update that wraps": (*fill[:most], replace(fill[most], iova=U64_MAX), *uses, fill[most], *uses),
+        "an update of foreign memory": (*fill[:most], replace(fill[most], uaddr=2**63), *uses, fill[most], *uses),
         "a hidden entry": (
             update(0, 64, place("A", 0)),
             update(16, 16, place("A", 0x100)),

@@ -243,7 +243,10 @@ def messages(p: Profile) -> Stories:
                 "IOTLB.LIMIT",
                 [INTO, *full(most), ask(0x10000, 2 * PAGE), more[0]],
             ),
-            "a refused update gives nothing up": ("IOTLB.LIMIT", [INTO, *full(most), update(TOP, 2 * PAGE, A)]),
+            "a refused update gives nothing up": (
+                "IOTLB.LIMIT",
+                [INTO, *full(most), update(TOP, 2 * PAGE, A), SEEN, more[0]],
+            ),
         }
     return found
 
