@@ -38,6 +38,8 @@ class Known:
     id: str
     targets: tuple[str, ...]
     sentence: str
+    rule: str
+    source: str
     shown: Callable[[Profile, Device, Any, Outcome], bool]
 
     def is_of(self, target: str) -> bool:
@@ -95,7 +97,7 @@ def table_too_large(profile: Profile, device: Device, request: Any, outcome: Out
     return isinstance(request, SetMemTable) and isinstance(outcome, Rejected) and outcome.rule is mem_table.FITS
 
 
-def table_not_kept(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+def backend_refused(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
     """A rejected backend: the kernel has then asked for what it missed, and may take a queue that has no ring."""
     return isinstance(request, SetBackend) and isinstance(outcome, Rejected) and outcome.rule is backend.USED
 
@@ -143,71 +145,113 @@ def ring_kept(profile: Profile, device: Device, request: Any, outcome: Outcome) 
 
 KNOWN: tuple[Known, ...] = (
     Known(
-        "wrapping-translation",
+        "a-descriptor-that-wraps-asks-for-a-miss",
         KERNELS,
-        "A range that goes on past the last guest address stops at its first byte, in IOTLB mode with a miss.",
+        "A range that goes on past the last guest address stops at its first byte: in IOTLB mode with a miss that "
+        "nothing can answer, else as not mapped. Its last byte is computed as a small number, and nothing is found.",
+        "XLATE.LAST_ADDRESS",
+        "drivers/vhost/vhost.c translate_desc",
         wrapping_translation,
     ),
     Known(
-        "wrapping-invalidation",
+        "an-invalidation-that-wraps-takes-nothing",
         KERNELS,
-        "An invalidation that goes on past the last address takes nothing.",
+        "An invalidation that goes on past the last address takes nothing: its last byte comes before its first, and "
+        "no entry is found between them.",
+        "IOTLB.MESSAGE.KIND",
+        "drivers/vhost/vhost.c vhost_process_iotlb_msg, drivers/vhost/iotlb.c vhost_iotlb_del_range",
         wrapping_invalidation,
     ),
     Known(
-        "empty-invalidation",
+        "an-empty-invalidation-takes-entries",
         KERNELS,
-        "An invalidation of no bytes takes the entries that have both its address and the byte before it.",
+        "An invalidation of no bytes takes every entry that has its address and the byte before it; at 0 it takes all "
+        "entries, since the byte before 0 is the last.",
+        "IOTLB.MESSAGE.KIND",
+        "drivers/vhost/vhost.c vhost_process_iotlb_msg, drivers/vhost/iotlb.c vhost_iotlb_del_range",
         empty_invalidation,
     ),
     Known(
-        "empty-update",
+        "an-empty-update",
         ("linux*-5.10",),
-        "An update of no bytes is not refused as such.",
+        "An update of no bytes is not refused as such: it fails later, or (at 0) is taken for the whole space.",
+        "IOTLB.UPDATE.EMPTY",
+        "drivers/vhost/vhost.c vhost_chr_write_iter (the check came with 5.17 and is not in 5.10)",
         empty_update,
     ),
     Known(
-        "empty-region-is-everything",
+        "an-empty-region-is-everything",
         KERNELS,
-        "A region of no bytes at 0 is taken for the whole space.",
+        "A region of no bytes at 0 is taken for the whole space: its last byte is computed as the one before 0.",
+        "VHOST.TABLE.EMPTY",
+        "drivers/vhost/vhost.c vhost_set_memory, drivers/vhost/iotlb.c vhost_iotlb_add_range_ctx",
         empty_region,
     ),
     Known(
-        "table-gives-up-regions",
+        "a-table-gives-up-its-first-regions",
         KERNELS,
-        "A table with more regions than can be held gives up its first.",
+        "A memory table with more regions than can be held is taken, and gives up its first ones: it is made of the "
+        "same container as the IOTLB, with the same limit and retirement.",
+        "VHOST.TABLE.FITS",
+        "drivers/vhost/vhost.c iotlb_alloc, drivers/vhost/iotlb.c vhost_iotlb_add_range_ctx",
         table_too_large,
     ),
     Known(
-        "rejected-backend-leaves-traces",
+        "a-backend-only-needs-to-read-the-used-flags",
         KERNELS,
-        "A queue is taken without a ring, or is refused after a miss was asked for.",
-        table_not_kept,
+        "A queue is attached where its used flags can be read, though they are to be written; where they are missing, "
+        "the refused call has asked for a miss; a queue without a ring is attached.",
+        "VHOST.BACKEND.USED",
+        "drivers/vhost/vhost.c vhost_vq_init_access, vhost_update_used_flags, __vhost_get_user",
+        backend_refused,
     ),
-    Known("unfit-chain-is-lost", KERNELS, "A chain that cannot be used is taken and never reported.", chain_lost),
-    Known("field-in-pieces", KERNELS, "A ring's field in two entries is found out later than before.", field_split),
     Known(
-        "iotlb-log-marks-whole-chain",
+        "a-chain-of-the-wrong-kind-is-lost",
         KERNELS,
-        "With an IOTLB all buffers of a chain are marked in the log, also where nothing was written.",
+        "A chain that has what its queue cannot use is taken, and never reported.",
+        "VHOST.CHAIN.SENDS",
+        "drivers/vhost/net.c get_tx_bufs, get_rx_bufs",
+        chain_lost,
+    ),
+    Known(
+        "a-field-in-pieces-is-found-late",
+        KERNELS,
+        "A ring's field that lies in two entries is found out when it is accessed: after a packet was sent, and "
+        "without an end of the run where only the flags are concerned.",
+        "VHOST.RING.WHOLE_FIELD",
+        "drivers/vhost/vhost.c __vhost_get_user_slow, vhost_update_used_flags, __vhost_add_used_n",
+        field_split,
+    ),
+    Known(
+        "all-of-a-buffer-is-marked",
+        KERNELS,
+        "With an IOTLB all buffers of a received chain are marked in the dirty log, also bytes that were not written.",
+        "VHOST.FEATURES.LOGGABLE",
+        "drivers/vhost/vhost.c vhost_log_write",
         whole_chain_logged,
     ),
     Known(
         "log-counted-by-size",
         KERNELS,
-        "A log is counted by the size of what it is for, so that its last byte may be left out.",
+        "The room that a log needs is counted by the size of what it is for, so that its last byte may be left out.",
+        "VHOST.LOG.BASE",
+        "drivers/vhost/vhost.c log_access_ok",
         log_counted_by_size,
     ),
     Known(
-        "rejected-log-base-is-taken-in-part",
+        "a-log-base-that-fails-half-way",
         KERNELS,
         "A log base that is refused for one queue is taken by those that have no objection.",
+        "VHOST.LOG.BASE",
+        "drivers/vhost/vhost.c vhost_dev_ioctl (VHOST_SET_LOG_BASE)",
         log_base_in_part,
     ),
     Known(
-        "moved-ring-is-kept",
+        "a-moved-ring-is-looked-up-at-its-old-place",
         ("linux*-5.10",),
         "What was looked up for a ring stays in use when the ring moves, until the next message.",
+        "VHOST.RING.HOST",
+        "drivers/vhost/vhost.c vhost_vring_set_addr, vhost_vq_meta_fetch (5.10 keeps the metadata cache)",
         ring_kept,
     ),
 )

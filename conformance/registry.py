@@ -24,6 +24,7 @@ TARGETS: tuple[tuple[str, str], ...] = (
     ("c", "our C library, in this process"),
     ("c-protocol", "our C library, through the protocol for adapters"),
     ("linux", "Debian kernels in virtual machines; linux-6.12: that one"),
+    ("linux-source", "the kernel's own vhost code in user space; linux-source-6.12: of that version"),
     ("linux-host", "the kernel that runs here, through /dev/kvm"),
     ("spec", "the specification judged by its own vectors: are runner and vectors in order?"),
     ("NAME=COMMAND", "an adapter of yours that calls itself NAME (docs/protocol.md)"),
@@ -144,6 +145,10 @@ def plans_for(name: str, choice: Choice | None = None) -> list[Plan]:
         return [*plans_for("model-tree"), *plans_for("model-array")]
     if name == "linux":
         return linux_plans(choice)
+    if name == "linux-source":
+        return [source_plan(version) for version in choice.versions]
+    if name.startswith("linux-source-"):
+        return [source_plan(name.removeprefix("linux-source-"))]
     if name.startswith("linux-") and name != "linux-host":
         version = name.removeprefix("linux-")
         if not VERSION.fullmatch(version):
@@ -158,7 +163,7 @@ def plans_for(name: str, choice: Choice | None = None) -> list[Plan]:
         "linux-host": Plan("linux-host", (linux_host,), own_process=True),
     }
     if name not in single:
-        names = ", ".join((*single, "model", "linux", "linux-VERSION"))
+        names = ", ".join((*single, "model", "linux", "linux-VERSION", "linux-source"))
         raise UnknownTarget(f"there is no target {name!r}; there are {names}, or NAME=COMMAND for an adapter of yours")
     return [single[name]]
 
@@ -182,6 +187,15 @@ def debian_plan(version: str, modules: Path | None, jobs: int) -> Plan:
     name = f"linux-{version}" if modules is None else f"linux-{version}-own-modules"
     instances = tuple(partial(linux_vm, version, modules, jobs, name, told) for told in MODULE_PARAMETERS)
     return Plan(name, instances, own_process=True)
+
+
+def source_plan(version: str) -> Plan:
+    """The code of one kernel version in user space. Raises UnknownTarget."""
+    target = imported("conformance.targets.linux_source.target")
+    if version not in target.VERSIONS:
+        raise UnknownTarget(f"no sources of {version!r} are known; there are those of {', '.join(target.VERSIONS)}")
+    makes = tuple(partial(target.LinuxSource, version, profile) for profile in target.profiles_of(version))
+    return Plan(f"linux-source-{version}", makes, own_process=True)
 
 
 def linux_plans(choice: Choice) -> list[Plan]:

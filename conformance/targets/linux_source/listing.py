@@ -1,0 +1,112 @@
+"""Write this target's list of deviations anew: `python -m conformance.targets.linux_source.listing`.
+
+Each vector that fails is listed under the known situation (`conformance.known`) that it meets at or before the step at
+which it fails first. A vector that meets none is not listed: it stays unexplained, and is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from conformance.codec import canonical
+from conformance.explain import profile_of as profile_of_vector
+from conformance.files import load_vectors
+from conformance.known import KNOWN, known_here
+from conformance.runner import Plan, run_plan
+from conformance.targets.linux_source.sources import VERSIONS
+from conformance.targets.linux_source.target import LinuxSource, profiles_of
+from conformance.vector import Vector
+from conformance.verdict import UNEXPLAINED, Judgement
+from spec.step import VHOST, step, subject_of
+
+LIST = Path(__file__).parent / "deviations.json"
+SITUATIONS = {one.id: one for one in KNOWN}
+
+
+def situations(target: str, vector: Vector, first: int) -> list[str]:
+    """The known situations that a vector meets up to a step, in order."""
+    state = VHOST.fresh
+    found: list[str] = []
+    for one in vector.steps[: first + 1]:
+        before = state
+        state, outcome = step(profile_of_vector(vector), before, one.request)
+        found += [
+            known.id
+            for known in known_here((target,), profile_of_vector(vector), before, one.request, outcome).values()
+        ]
+    return found
+
+
+def failures(version: str, vectors: list[Vector], out: Path) -> list[Judgement]:
+    """The vectors that this version's code fails. Raises RuntimeError where it cannot be run."""
+    name = f"linux-source-{version}"
+    plan = Plan(name, tuple(partial(LinuxSource, version, profile) for profile in profiles_of(version)))
+    report = run_plan(plan, vectors, out=out)
+    if report.failure or report.unavailable:
+        raise RuntimeError(report.failure or report.unavailable)
+    return [one for one in report.judgements if one.verdict == UNEXPLAINED]
+
+
+def entries(vectors: list[Vector], out: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The entries of the list, and sentences about vectors that none of them explains."""
+    by_id = {vector.id: vector for vector in vectors}
+    # (situation, vector, what is seen) -> the versions that show it
+    shown: dict[tuple[str, str, str], list[str]] = {}
+    unexplained: list[str] = []
+    for version in VERSIONS:
+        for judgement in failures(version, vectors, out):
+            first = judgement.differences[0].step if judgement.differences else len(by_id[judgement.vector].steps) - 1
+            met = situations(f"linux-source-{version}", by_id[judgement.vector], first)
+            if not met or judgement.reason.startswith("errored"):
+                unexplained.append(f"{version}: {judgement.vector} {by_id[judgement.vector].title}: {judgement.reason}")
+                continue
+            seen: dict[str, Any] = {"crashed": True}
+            if not judgement.crashed:
+                seen = {"differences": [{"step": one.step, "observed": one.observed} for one in judgement.differences]}
+            shown.setdefault((met[-1], judgement.vector, canonical(seen)), []).append(version)
+    groups: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
+    for (situation, vector, what), versions in shown.items():
+        groups.setdefault((situation, tuple(versions)), {}).setdefault(what, []).append(vector)
+    found = []
+    for (situation, those), cases in sorted(groups.items()):
+        one = SITUATIONS[situation]
+        suffix = "" if len(those) == len(VERSIONS) else "-" + "-".join(those)
+        found.append(
+            {
+                "id": f"{situation}{suffix}",
+                "targets": [f"linux-source-{version}" for version in those],
+                "rule": one.rule,
+                "reason": one.sentence,
+                "source": one.source,
+                "cases": [{"vectors": sorted(names), **json.loads(what)} for what, names in sorted(cases.items())],
+            }
+        )
+    return found, unexplained
+
+
+def text(found: list[dict[str, Any]]) -> str:
+    """The list as a file: an entry's cases one a line."""
+    parts = []
+    for entry in found:
+        head = {name: value for name, value in entry.items() if name != "cases"}
+        cases = ",\n   ".join(canonical(case) for case in entry["cases"])
+        parts.append(json.dumps(head, indent=1)[:-2] + ',\n "cases": [\n   ' + cases + "\n ]\n}")
+    return "[\n" + ",\n".join(parts) + "\n]\n"
+
+
+def main() -> int:
+    vectors = [one for one in load_vectors() if subject_of([each.request for each in one.steps]) is VHOST]
+    found, unexplained = entries(vectors, Path("out") / "listing")
+    LIST.write_text(text(found))
+    print(f"{LIST}: {len(found)} deviations, {sum(len(c['vectors']) for e in found for c in e['cases'])} vectors")
+    for line in unexplained:
+        print("unexplained:", line)
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
