@@ -21,7 +21,7 @@ from proofs.theorems import (
     trees,
     two_sets,
 )
-from proofs.theorems.vhost import devices, entries, limits, translations
+from proofs.theorems.vhost import devices, entries, limits, messages, translations
 from proofs.theorems.vhost import settings as vhost_settings
 
 SUBJECTS = (
@@ -38,6 +38,7 @@ SUBJECTS = (
     translations,
     devices,
     vhost_settings,
+    messages,
     trees,
     red_black,
     interval_tree,
