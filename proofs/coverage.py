@@ -12,8 +12,9 @@ WITHOUT_THEOREM: dict[str, str] = {}
 NOT_PROVED: tuple[str, ...] = (
     "That the memslot model's trees find what a search through all slots finds. The protocol is proved over sets that "
     "are searched as a whole; the trees are tested against such sets. `exchange`, which only they use, is tested too.",
-    "That the steps of a tree (`RBTREE.*`, `ITREE.*`), one after the other, do what each is proved to do: the induction "
-    "over the way up or down is told in docs/proofs.md and not run. Whole runs are proved for trees of two levels.",
+    "That the steps of a tree (`RBTREE.*`, `ITREE.*`), one after the other, do what each is proved to do: the "
+    "induction over the way up or down is told in docs/proofs.md and not run. Whole runs are proved for trees of two "
+    "levels.",
     "That a run of a queue changes nothing that its metadata cache depends on: `CACHE.KEPT.*` are about requests, with "
     "what stands in for the containers and without the runs that they start; attaching a backend, taking out a single "
     "region and memory tables with regions are tested.",

@@ -47,6 +47,15 @@ def any_new_leaf(world: World) -> dict[str, Any]:
     return {**any_sided_place(world), "new": Interval(first, last, None)}
 
 
+def any_first(world: World) -> dict[str, Any]:
+    """The interval that is to go into an empty tree."""
+    return {"new": any_new_leaf(world)["new"]}
+
+
+def anything(**case: Any) -> Any:
+    return True
+
+
 def is_there(tree: Any, **rest: Any) -> Any:
     return measured(tree).is_there
 
@@ -382,8 +391,8 @@ THEOREMS = (
         "The first node of a tree is its root, and black.",
         "insert",
         SHAPE,
-        lambda world: {"new": any_new_leaf(world)["new"]},
-        lambda new: True,
+        any_first,
+        anything,
         first_leaf_is_the_root,
         planted("it stays red", "insert", leaves_it_red),
     ),

@@ -21,7 +21,6 @@ from proofs.theorem import Bug, Patch, Theorem, patched
 from proofs.theorems.red_black import (
     SHAPE,
     any_place,
-    any_sided_place,
     calls,
     is_tidy,
     planted,
@@ -42,6 +41,10 @@ def any_far_successor(world: World) -> dict[str, Any]:
         "far": any_tree(world, "far"),
         "far_above": any_above(world, "far_above"),
     }
+
+
+def any_side(on_the_left: bool, world: World) -> dict[str, Any]:
+    return {**any_place(world, levels=3), "on_the_left": on_the_left}
 
 
 def has_an_end(tree: Any, **rest: Any) -> Any:
@@ -313,15 +316,19 @@ THEOREMS = (
         far_one_takes_its_place,
         KEEPS_COLOUR,
     ),
-    about(
-        "REPAIR",
-        "A step of the repair after an erasure, below a node on one side of which each way passes a black node less, "
-        "keeps order and summaries, and leaves a well-formed subtree, red only if it was. Either it passes as many "
-        "black nodes as before the erasure; or one less, and the next step is one level further up.",
-        partial(any_sided_place, levels=3),
-        lacks_a_black_node,
-        gains_or_passes_up,
-        planted("a red inner node is not turned out first", "_repair_after_erase", leaves_the_inner_one),
+    *(
+        about(
+            f"REPAIR.{name}",
+            "A step of the repair after an erasure, below a node on one side of which each way passes a black node "
+            "less, keeps order and summaries, and leaves a well-formed subtree, red only if it was. Either it passes "
+            "as many black nodes as before the erasure; or one less, and the next step is one level further up. "
+            f"{where}.",
+            partial(any_side, is_left),
+            lacks_a_black_node,
+            gains_or_passes_up,
+            planted("a red inner node is not turned out first", "_repair_after_erase", leaves_the_inner_one),
+        )
+        for name, where, is_left in (("LEFT", "Here it is the left side", True), ("RIGHT", "Here the right", False))
     ),
     about(
         "TOP",
