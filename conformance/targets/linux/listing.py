@@ -1,0 +1,103 @@
+"""Write the vhost part of this target's list of deviations anew, from the results of a run on all kernels.
+
+    gpaspec check linux --kernel 5.10 --kernel 6.1 ...; python -m conformance.targets.linux.listing [out/results]
+
+Each vhost vector that fails is listed under the known situation (`conformance.known`) that it meets at or before the
+step at which it fails first. A vector that meets none is not listed: it stays unexplained, and is printed. Entries
+about memslots stay as they are: each of those was explained by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from conformance.codec import canonical
+from conformance.files import load_vectors
+from conformance.targets.linux.fetch import VERSIONS
+from conformance.targets.linux_source.listing import SITUATIONS, situations, text
+from conformance.vector import Vector
+from conformance.verdict import DEVIATING, UNEXPLAINED
+from spec.step import VHOST, subject_of
+
+LIST = Path(__file__).parent / "deviations.json"
+POSSIBLE = ["linux-*-own-modules", "linux-own-*"]  # kernels that nobody has seen yet
+
+# What a vector shows at a kernel: its situation, the vector's id, the differences as JSON.
+Shown = tuple[str, str, str]
+
+
+def failures(results: Path, version: str) -> list[dict[str, Any]]:
+    """The lines about vectors that failed on a kernel. Raises ValueError for a run that is not there or not whole."""
+    path = results / f"linux-{version}.jsonl"
+    if not path.is_file():
+        raise ValueError(f"there is no {path}: check linux-{version} first")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    if not lines or not lines[-1].get("end"):
+        raise ValueError(f"{path} is of a run that did not finish")
+    return [line for line in lines if line.get("verdict") in (DEVIATING, UNEXPLAINED)]
+
+
+def shown_by(version: str, vectors: dict[str, Vector], lines: list[dict[str, Any]]) -> tuple[list[Shown], list[str]]:
+    """What a kernel's failures show, and sentences about those that no situation explains."""
+    found, unexplained = [], []
+    for line in lines:
+        vector = vectors.get(line["id"])
+        if vector is None:  # a memslot vector
+            continue
+        differences = [{"step": one["step"], "observed": one["observed"]} for one in line.get("differences", [])]
+        first = differences[0]["step"] if differences else len(vector.steps) - 1
+        met = situations(f"linux-{version}", vector, first)
+        if not met or not differences:
+            unexplained.append(f"{version}: {vector.id} {vector.title}: {line.get('reason', '')[:200]}")
+            continue
+        found.append((met[-1], vector.id, canonical({"differences": differences})))
+    return found, unexplained
+
+
+def entries(shown: dict[Shown, list[str]]) -> list[dict[str, Any]]:
+    """Entries of the list; each for the kernels that show all of it."""
+    groups: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
+    for (situation, vector, what), versions in shown.items():
+        groups.setdefault((situation, tuple(versions)), {}).setdefault(what, []).append(vector)
+    listed = []
+    for (situation, those), cases in sorted(groups.items()):
+        one = SITUATIONS[situation]
+        suffix = "" if len(those) == len(VERSIONS) else "-" + "-".join(those)
+        listed.append(
+            {
+                "id": f"{situation}{suffix}",
+                "targets": [f"linux-{version}" for version in those],
+                "possible": POSSIBLE,
+                "rule": one.rule,
+                "reason": one.sentence,
+                "source": one.source,
+                "cases": [{"vectors": sorted(names), **json.loads(what)} for what, names in sorted(cases.items())],
+            }
+        )
+    return listed
+
+
+def main(arguments: list[str]) -> int:
+    results = Path(arguments[0] if arguments else "out/results")
+    about = {one.id: one for one in load_vectors() if subject_of([each.request for each in one.steps]) is VHOST}
+    shown: dict[Shown, list[str]] = {}
+    unexplained: list[str] = []
+    for version in VERSIONS:
+        found, left = shown_by(version, about, failures(results, version))
+        unexplained += left
+        for one in found:
+            shown.setdefault(one, []).append(version)
+    memslots = [entry for entry in json.loads(LIST.read_text()) if entry["rule"].startswith("KVM.")]
+    listed = entries(shown)
+    LIST.write_text(json.dumps(memslots, indent=1)[:-2] + ",\n" + text(listed)[2:] if listed else text(memslots))
+    print(f"{LIST}: {len(listed)} deviations of the vhost line")
+    for line in unexplained:
+        print("unexplained:", line)
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
