@@ -5,6 +5,7 @@ A device with real memory reads and writes where its maps lead. A request is *ru
  - packets are sent from the backings A and B, behind the header, and received into C and D, no byte twice in one run;
  - pages marked in the dirty log have a bit in backing L;
  - a queue that waits for a miss is not kicked again, since each kick would ask again, and some kicks come unasked;
+ - one queue runs at a time;
  - there is room in the ring for what is offered.
 All that is refused is runnable, but for what some kernel takes and then dies of.
 """
@@ -26,7 +27,7 @@ from spec.vhost.device import NEW_DEVICE, NO_LOG, QUEUES, RECEIVE, TRANSMIT, Cha
 from spec.vhost.device import VERSION_1 as VERSION_1_FEATURE
 from spec.vhost.features import SetBackendFeatures, SetFeatures
 from spec.vhost.mem_table import SetMemTable
-from spec.vhost.messages import UPDATE, ReadMessage, WriteMessage
+from spec.vhost.messages import UPDATE, ReadMessage, WriteMessage, is_answered
 from spec.vhost.observe import ObserveMaps
 from spec.vhost.owner import ResetOwner, SetOwner
 from spec.vhost.queue_io import SHORTEST_PACKET, Kick, Offer, Packet, Transmit
@@ -139,7 +140,11 @@ def is_waiting(device: Device, queue: int) -> bool:
 
 
 def asks_a_waiting_queue(device: Device, request: Any) -> bool:
-    """Whether a kick comes to a queue that waits for a miss, or a chain behind one that is stuck."""
+    """Whether a kick comes to a queue that waits for a miss, or a chain behind one that is stuck; or whether both queues
+    are woken at once, of which nobody outside sees in which order they ran.
+    """
+    if isinstance(request, WriteMessage) and request.kind == UPDATE:
+        return len({miss.queue for miss in device.pending if is_answered(miss, request)}) > 1
     if isinstance(request, Kick):
         return is_waiting(device, request.queue)
     if isinstance(request, Transmit):
