@@ -46,6 +46,7 @@ SIZES = (0, 1, 2, 3, LARGEST_RING, LARGEST_RING + 1)
 BITS = (LOG_ALL, INDIRECT, VERSION_1, ACCESS_PLATFORM, 1)
 BITS_BOUND = "the feature bits of this line in any combination, with and without one that is not offered"
 REGIONS_BOUND = "tables of no regions: they go into the new container only, for which something stands in"
+PASSES_BOUND = "the first two passes of a lookup: no later one is at the part's first byte, as the second is not"
 SIZES_BOUND = f"sizes {', '.join(map(str, SIZES))}: the size is looked at only when the cache was dropped"
 
 # INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
@@ -367,6 +368,7 @@ THEOREMS = (
         given=fits_in_the_space,
         holds=what_is_cached_is_right,
         bug=Bug("an entry is remembered that has the first byte", (Patch(Run, "area_trouble", remembers_the_first),)),
+        bound=PASSES_BOUND,
     ),
     about(
         "SERVES",
