@@ -21,7 +21,7 @@ from proofs.theorems import (
     trees,
     two_sets,
 )
-from proofs.theorems.vhost import devices, entries, limits, messages, translations
+from proofs.theorems.vhost import devices, entries, limits, loops, messages, queues, translations
 from proofs.theorems.vhost import settings as vhost_settings
 
 SUBJECTS = (
@@ -39,6 +39,8 @@ SUBJECTS = (
     devices,
     vhost_settings,
     messages,
+    queues,
+    loops,
     trees,
     red_black,
     interval_tree,
