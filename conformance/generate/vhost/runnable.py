@@ -140,8 +140,8 @@ def is_waiting(device: Device, queue: int) -> bool:
 
 
 def asks_a_waiting_queue(device: Device, request: Any) -> bool:
-    """Whether a kick comes to a queue that waits for a miss, or a chain behind one that is stuck; or whether both queues
-    are woken at once, of which nobody outside sees in which order they ran.
+    """Whether a kick comes to a queue that waits for a miss, or a chain behind one that is stuck; or whether both
+    queues are woken at once, of which nobody outside sees in which order they ran.
     """
     if isinstance(request, WriteMessage) and request.kind == UPDATE:
         return len({miss.queue for miss in device.pending if is_answered(miss, request)}) > 1
