@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from conformance import backings
 from conformance.codec import canonical, outcome_json, request_json
-from conformance.fields import FIELDS
+from conformance.export_vhost import STRUCTS, c_chain, c_device_outcome, c_host, c_number, c_place, c_regions, c_text
+from conformance.fields import BACKENDS, FIELDS
 from conformance.files import spec_version, vector_json
 from conformance.runner import trial_of
 from conformance.vector import Step, Vector
@@ -77,13 +76,15 @@ def write_flat(vectors: list[Vector], path: Path) -> list[Path]:
 
 # C header --------------------------------------------------------------------------------------------------------
 
-HEADER = """\
+HEADER = (
+    """\
 /* Test vectors of gpaspec {version}: how guest memory is mapped on Linux. CC0-1.0. Generated, do not edit.
  *
- * Each vector is a fresh VM and then its steps. Each step has the request's fields in v, in the order that the comment
- * at its operation gives, and the expected outcome. A host address is a backing (0 for A, 1 for B, ...) and an
- * offset, or backing -1 and an address. Ranges include both ends. A vector applies where all switches in
- * `switches` ("name=value,...") have these values. Files: -1 closed, -2 of another kind, -3 of another VM.
+ * Each vector is a fresh VM, or a new vhost device, and then its steps. Each step has the request's fields in v, in the
+ * order that the comment at its operation gives, and the expected outcome. A host address is a backing (0 for A, 1 for
+ * B, ...) and an offset, or backing -1 and an address. A backend is 0 tap, 1 none, 2 no socket. Ranges include both
+ * ends. A vector applies where all switches in `switches` ("name=value,...") have these values. Files: -1 closed, -2 of
+ * another kind, -3 of another VM.
  */
 #ifndef GPASPEC_VECTORS_H
 #define GPASPEC_VECTORS_H
@@ -95,6 +96,9 @@ struct gpaspec_range {{ uint64_t first, last; }};
 struct gpaspec_item {{ uint32_t space, id, flags; int has_log; uint64_t first, last; struct gpaspec_host host;
 	size_t ranges; const struct gpaspec_range *range; }};
 
+"""
+    + STRUCTS
+    + """
 enum gpaspec_op {{
 {operations}
 }};
@@ -102,20 +106,31 @@ enum gpaspec_op {{
 enum gpaspec_outcome {{
 	GPASPEC_DONE, GPASPEC_REJECTED, GPASPEC_DIRTY, GPASPEC_WRITTEN, GPASPEC_TOUCHED, GPASPEC_MMIO,
 	GPASPEC_LOCATED, GPASPEC_SLOTS, GPASPEC_RANGES,
+	GPASPEC_TRANSLATED, GPASPEC_FAULTED, GPASPEC_RAN, GPASPEC_TAKEN, GPASPEC_MISS, GPASPEC_NOTHING_READ, GPASPEC_MAPS,
 }};
 
 struct gpaspec_step {{
 	enum gpaspec_op op;
 	uint64_t v[{width}];
-	int backing[2];                    /* of the request's host addresses, in order; v has the offset */
+	int backing[3];                    /* of the request's host addresses, in order; v has the offset */
 	size_t ranges;                     /* pages in the request's bitmap */
 	const struct gpaspec_range *range;
+	size_t regions;                    /* of a memory table */
+	const struct gpaspec_region *region;
+	size_t descriptors;                /* of a chain */
+	const struct gpaspec_descriptor *descriptor;
 	enum gpaspec_outcome outcome;
-	const char *error, *rule;          /* GPASPEC_REJECTED; rule also for a GPASPEC_WRITTEN that was stopped */
-	uint64_t value;                    /* DIRTY: bytes of bitmap; MMIO: address; LOCATED: last byte of the slot */
+	const char *error, *rule;          /* REJECTED, FAULTED; rule also for a WRITTEN that was stopped */
+	/* DIRTY: bytes of bitmap; MMIO: address; LOCATED: last byte of the slot; FAULTED: guest byte (0 for 2^64);
+	TAKEN: bytes; MAPS: 1 table + 2 IOTLB */
+	uint64_t value;
 	struct gpaspec_host host;          /* TOUCHED, LOCATED */
-	size_t items;                      /* WRITTEN: pieces; SLOTS, RANGES; DIRTY: one item with the pages */
+	/* WRITTEN, TRANSLATED: pieces; SLOTS, RANGES; DIRTY: one item with the pages; RAN, TAKEN: one with the marked
+	pages, if there are any; MISS: one, its id the framing; MAPS: entries (space 0 table, 1 IOTLB; flags: perm) */
+	size_t items;
 	const struct gpaspec_item *item;
+	size_t events;                     /* RAN, TAKEN */
+	const struct gpaspec_event *event;
 }};
 
 struct gpaspec_vector {{
@@ -124,24 +139,7 @@ struct gpaspec_vector {{
 	const struct gpaspec_step *step;
 }};
 """
-
-
-def c_text(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def c_number(value: Any) -> str:
-    return f"{int(value) % 2**64:#x}ull"
-
-
-def c_host(address: int) -> str:
-    backing, offset = c_place(address)
-    return f"{{{backing},{c_number(offset)}}}"
-
-
-def c_place(address: int) -> tuple[int, int]:
-    named = backings.name(address)
-    return (-1, address) if named is None else (list(backings.BASES).index(named[0]), named[1])
+)
 
 
 class Pool:
@@ -163,26 +161,40 @@ class Pool:
             yield f"static const struct {self.kind} {name}[] = {{{text}}};"
 
 
+APART = ("pages", "regions", "chain")  # kinds of fields that have arrays of their own
+
+
+class Arrays:
+    """All arrays of a header, in the order in which they point to each other."""
+
+    def __init__(self) -> None:
+        self.ranges = Pool("gpaspec_range", "r")
+        self.items = Pool("gpaspec_item", "i")
+        self.regions = Pool("gpaspec_region", "g")
+        self.descriptors = Pool("gpaspec_descriptor", "d")
+        self.events = Pool("gpaspec_event", "e")
+
+
 def c_header(vectors: Iterable[Vector]) -> Iterator[str]:
     """The header: arrays first, then the vectors that point into them."""
     operations = []
     width = 0
     for operation in OPERATIONS:
-        names = [field.name for field in FIELDS[operation.name] if field.kind != "pages"]
+        names = [field.name for field in FIELDS[operation.name] if field.kind not in APART]
         width = max(width, len(names))
         operations.append(f"\tGPASPEC_{operation.name.upper()}, /* {', '.join(names) or 'nothing'} */")
     yield HEADER.format(version=spec_version(), operations="\n".join(operations), width=width)
-    ranges, items = Pool("gpaspec_range", "r"), Pool("gpaspec_item", "i")
+    arrays = Arrays()
     steps: list[str] = []
     table: list[str] = []
     for number, vector in enumerate(vectors):
-        lines = [c_step(step, ranges, items) for step in vector.steps]
+        lines = [c_step(step, arrays) for step in vector.steps]
         steps.append(f"static const struct gpaspec_step gpaspec_s{number}[] = {{\n" + ",\n".join(lines) + "\n};")
         switches = ",".join(f"{k}={v}" for k, v in vector_json(vector)["requires"]["switches"].items())
         texts = ",".join(c_text(text) for text in (vector.id, vector.family, vector.title, switches))
         table.append(f"{{{texts},{len(lines)},gpaspec_s{number}}}")
-    yield from ranges.lines()
-    yield from items.lines()
+    for pool in (arrays.ranges, arrays.items, arrays.regions, arrays.descriptors, arrays.events):
+        yield from pool.lines()
     yield from steps
     yield "static const struct gpaspec_vector gpaspec_vectors[] = {\n" + ",\n".join(table) + "\n};"
     yield f"#define GPASPEC_VECTORS {len(table)}\n#endif"
@@ -193,15 +205,21 @@ def c_pages(pages: Pages, ranges: Pool) -> tuple[int, str]:
     return len(members), ranges.name(members)
 
 
-def c_step(step: Step, ranges: Pool, items: Pool) -> str:
+def c_step(step: Step, arrays: Arrays) -> str:
     operation = operation_of(step.request)
     values: list[str] = []
     places: list[int] = []
-    bitmap = (0, "NULL")
+    bitmap = regions = descriptors = (0, "NULL")
     for field in FIELDS[operation.name]:
         value = getattr(step.request, field.name)
         if field.kind == "pages":
-            bitmap = c_pages(value, ranges)
+            bitmap = c_pages(value, arrays.ranges)
+        elif field.kind == "regions":
+            regions = c_regions(value, arrays.regions.name)
+        elif field.kind == "chain":
+            descriptors = c_chain(value, arrays.descriptors.name)
+        elif field.kind == "backend":
+            values.append(c_number(BACKENDS.index(value)))
         elif field.kind == "host":
             backing, offset = c_place(value)
             places.append(backing)
@@ -209,14 +227,20 @@ def c_step(step: Step, ranges: Pool, items: Pool) -> str:
         else:
             assert field.kind != "memfd" or value >= FILE_OF_ANOTHER_VM
             values.append(c_number(value))
-    while len(places) < 2:
-        places.append(-1)
-    request = f"GPASPEC_{operation.name.upper()},{{{','.join(values) or '0'}}},{{{places[0]},{places[1]}}}"
-    return f"{{{request},{bitmap[0]},{bitmap[1]},{c_outcome(step.expected, ranges, items)}}}"
+    backing_of = ",".join(str(place) for place in (*places, -1, -1, -1)[:3])
+    request = f"GPASPEC_{operation.name.upper()},{{{','.join(values) or '0'}}},{{{backing_of}}}"
+    apart = ",".join(f"{count},{name}" for count, name in (bitmap, regions, descriptors))
+    return f"{{{request},{apart},{c_outcome(step.expected, arrays)}}}"
 
 
-def c_outcome(outcome: Outcome, ranges: Pool, items: Pool) -> str:
-    """outcome, error, rule, value, host, number of items, items"""
+def c_outcome(outcome: Outcome, arrays: Arrays) -> str:
+    """outcome, error, rule, value, host, items, events"""
+    found = c_device_outcome(outcome, arrays.items.name, arrays.ranges.name, arrays.events.name)
+    return f"{c_vm_outcome(outcome, arrays.ranges, arrays.items)},0,NULL" if found is None else found
+
+
+def c_vm_outcome(outcome: Outcome, ranges: Pool, items: Pool) -> str:
+    """outcome, error, rule, value, host, items"""
     nothing = '"",""'
     nowhere = "{-1,0}"
     match outcome:
@@ -249,3 +273,4 @@ def c_outcome(outcome: Outcome, ranges: Pool, items: Pool) -> str:
         case GuestRanges(found):
             parts = [f"{{{r.space},{r.id},0,0,{c_number(r.first)},{c_number(r.last)},{nowhere},0,NULL}}" for r in found]
             return f"GPASPEC_RANGES,{nothing},0,{nowhere},{len(parts)},{items.name(parts)}"
+    raise TypeError(f"{type(outcome).__name__} is not an outcome")

@@ -38,7 +38,7 @@ from spec.vhost.mem_table import Region, SetMemTable
 from spec.vhost.messages import ReadMessage
 from spec.vhost.owner import ResetOwner, SetOwner
 from spec.vhost.regions import AddRegion, RemoveRange, RemoveRegion
-from spec.vhost.ring import SetLogBase, SetRingSize
+from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
 
 GOOD_TABLE = table(LOW, RECEIVED)
 OTHER = Region(0x20000, 2 * P, place("B", 0x3000))
@@ -156,6 +156,11 @@ def log_cases(p: Profile) -> Iterator[Case]:
         if base == good + 1:
             yield Case("VHOST.TABLE.LOG", table(LOW), "regions", table(LOW, high).regions, logs)
             yield Case("VHOST.TABLE.LOG", table(replace(high, gpa=0)), "regions", table(high).regions, logs)
+    used_logged = scene.ring_addresses(TRANSMIT, flags=1, log=0x5000)
+    with_used = (*READY, SetLogBase(base=rings.dirty_log()), *STOPPED[2:], used_logged, scene.attach(TRANSMIT))
+    for base in (p.user_limit, 2**63):
+        request = SetLogBase(base=rings.dirty_log())
+        yield Case("VHOST.LOG.BASE", request, "base", base, with_used, word="for the used ring alone")
     # A used ring that is logged, by guest addresses for which the log has no room: 2^15 of them for each of its bytes.
     far = (p.user_limit - rings.dirty_log()) * 2**15
     if far < 2**64:
@@ -188,7 +193,7 @@ def ring_cases(p: Profile) -> Iterator[Case]:
         step = 4 if part == "used" else 2
         for address in (p.user_limit - size + step, p.user_limit, 2**63, 2**64 - 4):
             yield Case("VHOST.RING.HOST", good, part, address, LIVE)
-            bad = (*STOPPED, replace(good, **{part: address}))
+            bad = (*STOPPED, replace(good, **{part: address}))  # type: ignore[arg-type]
             yield Case("VHOST.BACKEND.RING", scene.attach(TRANSMIT), setup=bad, without=len(bad) - 1)
 
 
@@ -208,6 +213,8 @@ def backend_cases(p: Profile) -> Iterator[Case]:
     used = scene.in_rings(rings.used_of(TRANSMIT))
     gone = (*stopped, scene.invalidate(RINGS, 1))
     yield Case("VHOST.BACKEND.USED", scene.attach(TRANSMIT), setup=gone, without=len(stopped))
+    no_ring = (*STOPPED, SetRingAddresses(queue=TRANSMIT))
+    yield Case("VHOST.BACKEND.USED", scene.attach(TRANSMIT), setup=no_ring, without=len(STOPPED), word="without a ring")
     around = scene.update(RINGS, used - RINGS, place("R", 0))
     index = scene.update(used + 2, 2, rings.used_of(TRANSMIT) + 2)
     for perm, word in ((1, "that can only be read"), (0, "that allows nothing")):

@@ -167,13 +167,13 @@ def single_regions(p: Profile) -> Iterator[Draft]:
         yield story(p, "VHOST.REGION", f"a region {what}", requests, "one region at a time")
     if min(p.max_regions, p.iotlb_limit) < 8:
         return
-    row = (at(0x1000, 0x1000, 0), at(0x1001, 0x1FFF, 1), at(0x2000, 0x5FFF, 2), at(0x3000, 0x30FF, 3))
-    row = (*row, at(0x6000, 0x6000, 4), at(0x8000, 0x8FFF, 5), at(0, 0xFFF, 6))
+    row = [at(0x1000, 0x1000, 0), at(0x1001, 0x1FFF, 1), at(0x2000, 0x5FFF, 2), at(0x3000, 0x30FF, 3)]
+    row += [at(0x6000, 0x6000, 4), at(0x8000, 0x8FFF, 5), at(0, 0xFFF, 6)]
     ends = sorted({end for one in row for end in (one.gpa - 1, one.gpa, one.gpa + one.size - 1, one.gpa + one.size)})
     ranges = [(first, last) for first in ends for last in ends if 0 <= first <= last]
     ranges += [(0, 2**64 - 1), (2**63, 2**64 - 1), (0, 0)]
     for first, last in ranges[:: max(1, len(ranges) // 48)] + ranges[-3:]:
-        requests = (*OWNED, SetMemTable(regions=row), RemoveRange(first=first, last=last))
+        requests = (*OWNED, SetMemTable(regions=tuple(row)), RemoveRange(first=first, last=last))
         yield story(
             p,
             "VHOST.REGION",

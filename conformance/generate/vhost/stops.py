@@ -114,6 +114,11 @@ def chains(p: Profile) -> Iterator[Case]:
     for length in (0, 16):
         bad = send(indirect(part, read(LOW.gpa + P, 32), length=length))
         yield Case("VHOST.CHAIN.TABLE_COUNT", good, "chain", bad.chain)
+    far = Region(0x10000000, 2**22, rings.table_of(TRANSMIT, 0))  # only its beginning is memory, and that is enough
+    for count in (2**16 + 1, 2**17):
+        table = replace(indirect(part, read(LOW.gpa + P, 32)), addr=far.gpa)
+        large = send(replace(table, length=16 * count))
+        yield Case("VHOST.CHAIN.TABLE_SIZE", send(table), "chain", large.chain, live(LOW, far))
     inner = indirect(part, number=1)
     yield Case("VHOST.CHAIN.NESTED", good, "chain", send(indirect(inner)).chain)
     yield Case("VHOST.CHAIN.NESTED", good, "chain", send(indirect(part, inner)).chain)
