@@ -1,5 +1,5 @@
 # Each target is a thin line over a tool. `make run` and `make test` set up everything they need.
-.PHONY: run test quick prove vectors bench docs lint setup clean help
+.PHONY: run test quick prove vectors fuzz fuzz-kernels bench l2fwd docs lint setup clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,6 +19,15 @@ prove: setup        ## the theorems only
 
 vectors: setup      ## write the vectors anew from the spec
 	$(BIN)/gpaspec generate $(ARGS)
+
+fuzz: setup         ## a million random operations: model, C library, the kernel's own source
+	$(BIN)/gpaspec fuzz --operations 1000000 $(ARGS)
+
+fuzz-kernels: setup ## a hundred thousand random operations on each booted kernel
+	$(BIN)/gpaspec fuzz linux --kernel 5.10 --kernel 6.1 --kernel 6.12 --kernel 7.2 --operations 100000 $(ARGS)
+
+l2fwd: setup        ## the forwarding experiment: hits, misses and retirements of an IOTLB, as table and plot
+	$(BIN)/python -m bench.l2fwd $(ARGS)
 
 bench: setup        ## how many vector steps a minute the targets do
 	$(BIN)/python -m bench.linux_steps $(ARGS)
