@@ -151,7 +151,7 @@ def requests_of(stream: Stream, seed: int) -> tuple[Any, ...]:
     """The sequence of a stream with this seed."""
     profile = stream.profile
     if stream.kind == MEMSLOTS:
-        return tuple(with_reading_back(profile, MemslotWalk(profile, seed).go(14)))
+        return tuple(with_reading_back(profile, MemslotWalk(profile, seed).go(26)))
     if stream.kind == ARRAY:
         return sequence(profile, seed, LENGTH, operations=ARRAY_OPERATIONS, unwanted=is_not_for_an_array)
     unwanted = None if seed % OPEN_SEQUENCES == 0 else partial(is_known_to_some, stream.targets)

@@ -16,8 +16,10 @@ from typing import Any
 
 from spec.outcome import Broken, MessageTaken, Outcome, Ran, Received, Rejected
 from spec.profile import Profile
+from spec.step import step
 from spec.units import U64
 from spec.vhost import backend, mem_table
+from spec.vhost.address_map import READ, WRITE
 from spec.vhost.backend import SetBackend
 from spec.vhost.chain import bytes_in
 from spec.vhost.device import GUEST_BYTES_PER_LOG_BYTE, Chain, Device, is_host_range
@@ -139,6 +141,22 @@ def log_base_in_part(profile: Profile, device: Device, request: Any, outcome: Ou
     return isinstance(request, SetLogBase) and isinstance(outcome, Rejected) and outcome.rule is LOG_BASE
 
 
+def used_in_part(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    """A run while an entry with a byte of a used ring permits only one of reading and writing."""
+    if ran(outcome) is None:
+        return False
+    after: Device = step(profile, device, request)[0]
+    if after.iotlb is None:
+        return False
+    for queue in after.queues:
+        if not queue.attached:
+            continue
+        first, last = queue.used, queue.used + queue.used_bytes() - 1
+        if any(one.touches(first, last) and one.perm in (READ, WRITE) for one in after.iotlb.entries):
+            return True
+    return False
+
+
 def ring_kept(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
     return isinstance(request, SetRingAddresses | SetRingSize) and device.iotlb is not None
 
@@ -245,6 +263,14 @@ KNOWN: tuple[Known, ...] = (
         "VHOST.LOG.BASE",
         "drivers/vhost/vhost.c vhost_dev_ioctl (VHOST_SET_LOG_BASE)",
         log_base_in_part,
+    ),
+    Known(
+        "used-fields-are-written-where-they-may-be-read",
+        KERNELS,
+        "Fields of the used ring, which are written, are looked up for reading where no entry has the whole ring.",
+        "VHOST.BACKEND.USED",
+        "drivers/vhost/vhost.c vhost_put_used_flags, vhost_put_used_idx, __vhost_get_user_slow",
+        used_in_part,
     ),
     Known(
         "a-moved-ring-is-looked-up-at-its-old-place",
