@@ -21,8 +21,8 @@ HEAD = """<!-- Written by `python -m proofs.document`. Do not edit. -->
 # Theorems
 
 What is proved about the specification and the models, by `gpaspec prove`. How, and what one has to believe for it, is
-told in [proofs.md](proofs.md). Unless a bound is given, a theorem holds for any number of slots, for all 64 bits of
-every address and size, and for every profile.
+told in [proofs.md](proofs.md). Unless a bound is given, a theorem holds for any number of slots or entries, for all 64
+bits of every address and size, and for every profile.
 
 Each has a *witness* (a case that meets its hypotheses) and a *planted bug* under which it fails. `gpaspec prove
 --explain ID` shows both.

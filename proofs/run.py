@@ -19,6 +19,7 @@ from proofs.prover import PROVED, UNKNOWN, Verdict, judge
 from proofs.render import case_lines
 from proofs.theorem import Theorem
 from proofs.workers import run_all
+from spec.step import VHOST_OPERATIONS
 
 TWO_CORES = 2
 MODEL_SUBJECTS = ("TWOSETS", "ARRAY", "REFINES", "TREE", "RBTREE", "ITREE", "ARRAY2016", "LOOP", "CACHE", "CONTAINER")
@@ -97,16 +98,26 @@ def _given_up(name: str, why: str) -> tuple[Verdict | ContractVerdict, ...]:
 
 
 def matrix_table(report: Report) -> Group:
-    """Invariants × operations, of spec and models: seconds where all is proved, else the first other status."""
-    about_models = [is_about_models(theorem_named(verdict.id)) for verdict in report.verdicts]
-    parts = [
-        [verdict for verdict, is_model in zip(report.verdicts, about_models, strict=True) if is_model == wanted]
-        for wanted in (False, True)
-    ]
+    """Invariants × operations, of both lines and of the models: seconds where all is proved, else the first other
+    status.
+    """
+    parts: dict[str, list[Verdict]] = {
+        "the specification: memslots": [],
+        "the specification: vhost": [],
+        "the models": [],
+    }
+    for verdict in report.verdicts:
+        parts[_part_of(theorem_named(verdict.id))].append(verdict)
     contracts = Counter(contract.status for contract in report.contracts)
     summary = f"{len(report.verdicts)} theorems, contracts: {dict(contracts) or 'none'}, {report.seconds:.1f} s"
-    titles = ("the specification", "the models")
-    return Group(*(_matrix(title, part) for title, part in zip(titles, parts, strict=True) if part), summary)
+    return Group(*(_matrix(title, part) for title, part in parts.items() if part), summary)
+
+
+def _part_of(theorem: Theorem) -> str:
+    if is_about_models(theorem):
+        return "the models"
+    vhost = {operation.name for operation in VHOST_OPERATIONS}
+    return f"the specification: {'vhost' if vhost & set(theorem.operations) else 'memslots'}"
 
 
 def is_about_models(theorem: Theorem) -> bool:
@@ -115,16 +126,23 @@ def is_about_models(theorem: Theorem) -> bool:
 
 
 def _matrix(title: str, verdicts: list[Verdict]) -> Table:
+    """One row for each invariant and one column for each operation, or the other way round: rows are what is more."""
     verdict_of = {verdict.id: verdict for verdict in verdicts}
     shown = [theorem for theorem in THEOREMS if theorem.id in verdict_of]
-    operations = list(dict.fromkeys(name for theorem in shown for name in theorem.operations))
+    cells: dict[tuple[str, str], list[Verdict]] = {}
+    for theorem in shown:
+        for name in theorem.operations:
+            cells.setdefault((theorem.invariant, name.replace("_", " ")), []).append(verdict_of[theorem.id])
+    invariants, operations = (list(dict.fromkeys(key[side] for key in cells)) for side in (0, 1))
+    is_turned = len(operations) > len(invariants)
+    rows, columns = (operations, invariants) if is_turned else (invariants, operations)
     table = Table(title=f"{title} (seconds)", title_justify="left")
     table.add_column("", no_wrap=True)
-    for name in operations:
-        table.add_column(name.replace("_", " "), justify="right")
-    for invariant in dict.fromkeys(theorem.invariant for theorem in shown):
-        row = [[t for t in shown if t.invariant == invariant and name in t.operations] for name in operations]
-        table.add_row(invariant, *(_cell([verdict_of[theorem.id] for theorem in theorems]) for theorems in row))
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        keys = [(column, row) if is_turned else (row, column) for column in columns]
+        table.add_row(row, *(_cell(cells.get(key, [])) for key in keys))
     return table
 
 

@@ -7,12 +7,14 @@ import pytest
 from proofs.catalogue import theorem_named
 from proofs.coverage import NOT_PROVED, WITHOUT_THEOREM, rules_without_theorem, theorems_about, unknown_rules
 from proofs.document import TARGET, theorems_page
+from proofs.line import line_of
 from proofs.reach import reached
 from proofs.violations import IMPOSSIBLE, Example, decide, pairs
 from proofs.witnesses import cases_of
 from spec.outcome import Rejected
 from spec.profile import PROFILES
 from spec.step import all_rules, operation_of, step
+from spec.vhost.device import NEW_DEVICE
 
 SOME_PAIRS = (
     ("set_region", "KVM.SLOT.OVERLAP", "KVM.SLOT.GFN_LIMIT"),
@@ -20,11 +22,18 @@ SOME_PAIRS = (
     ("set_region", "KVM.SLOT.HVA_FIXED", "KVM.SLOT.READONLY_FIXED"),
     ("clear_dirty_log", "KVM.CLEAR.FIRST_INSIDE", "KVM.CLEAR.COUNT_INSIDE"),
     ("set_region", "KVM.SLOT.MEMFD_RANGE", "KVM.SLOT.MEMFD_BOUND_EINVAL"),
+    ("set_mem_table", "VHOST.TABLE.COUNT", "VHOST.TABLE.WRAPS"),
+    ("add_region", "VHOST.REGION.ROOM", "VHOST.TABLE.LOG"),
+    ("set_ring_addresses", "VHOST.RING.ALIGNED", "VHOST.RING.HOST"),
+    ("write_message", "IOTLB.UPDATE.HOST", "IOTLB.UPDATE.WRAPS"),
 )
 IMPOSSIBLE_PAIRS = (
     ("set_region", "KVM.SLOT.DELETE_EXISTS", "KVM.SLOT.OVERLAP"),
     ("set_region", "KVM.SLOT.REGION2", "KVM.SLOT.FIRST_FORM_FLAGS"),
     ("enable_dirty_ring", "KVM.RING.SMALLEST", "KVM.RING.LARGEST"),
+    ("add_region", "VHOST.TABLE.EMPTY", "VHOST.TABLE.HOST"),
+    ("set_ring_size", "VHOST.CALL.QUEUE", "VHOST.RING.STOPPED"),
+    ("write_message", "IOTLB.MESSAGE.KIND", "IOTLB.UPDATE.HOST"),
 )
 
 
@@ -51,11 +60,12 @@ def test_the_page_is_the_one_that_would_be_written() -> None:
 def test_an_example_breaks_both_rules_and_the_first_wins(pair: tuple[str, str, str]) -> None:
     example = decide(pair)
     assert isinstance(example, Example)
-    vm = reached(example.profile, list(example.setup))
+    fresh = line_of(pair[0]).subject.fresh
+    state = reached(example.profile, list(example.setup), fresh)
     checks = operation_of(example.request).checks
-    broken = {check.rule.id for check in checks if check.is_broken(example.profile, vm, example.request)}
+    broken = {check.rule.id for check in checks if check.is_broken(example.profile, state, example.request)}
     assert set(pair[1:]) <= broken
-    _, outcome = step(example.profile, vm, example.request)
+    _, outcome = step(example.profile, state, example.request)
     assert isinstance(outcome, Rejected)
     assert outcome.rule.id == pair[1] or not example.alone
 
@@ -74,6 +84,16 @@ def test_examples_do_not_depend_on_what_was_asked_before() -> None:
 def test_pairs_are_in_the_order_of_the_checks() -> None:
     assert len(pairs()) == len(set(pairs()))
     assert ("set_region", "KVM.CALL.OWNER", "KVM.SLOT.REGION2") in pairs()
+
+
+def test_cases_about_a_device_lead_to_it() -> None:
+    theorem = theorem_named("DEVICE.ADDREGION.EFFECT")
+    cases = list(cases_of(theorem))
+    assert len(cases) == 2
+    for _, name, (*setup, request) in cases:
+        device = reached(PROFILES[name], setup, NEW_DEVICE)
+        assert theorem.given(profile=PROFILES[name], device=device, request=request) is True
+        assert theorem.holds(profile=PROFILES[name], device=device, request=request) is True
 
 
 def test_cases_of_a_theorem_lead_to_it() -> None:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from proofs.sets import every_pair, has
 from proofs.symbolic.anyset import AnySet, Universe
-from proofs.symbolic.boolean import SymBool, all_of, implies, merged, negation
+from proofs.symbolic.boolean import SymBool, all_of, any_of, implies, merged, negation
 from proofs.symbolic.concrete import plain
 from proofs.symbolic.explorer import Explorer, Unsupported, exploring, truth
 from proofs.symbolic.fewset import FewSet
 from proofs.symbolic.shape import Shape
-from spec.sets import added, every, only, removed, some
+from spec.sets import added, count, every, kept, least, only, removed, some
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,31 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "pairs after": lambda boxes: every_pair(added(boxes, Box(3, 60)), lambda one, other: one.key != other.key),
     "removed": lambda boxes: some(without_key(boxes, 3), lambda box: box.key == 3),
     "changed": lambda boxes: only(changed(boxes, 3), lambda box: box.key == 3) is None,
+    "least": lambda boxes: (found := least(boxes, is_small, by_size)) is not None and found.key == 2,
+    "least after": lambda boxes: (found := least(added(boxes, Box(1, 30)), is_small, by_size)) is None or found.key < 2,
+    "kept": lambda boxes: every(kept(boxes, is_small), lambda box: box.key != 3),
+    "kept after": lambda boxes: some(kept(added(boxes, Box(3, 60)), is_small), lambda box: box.key == 3),
+    "count": lambda boxes: count(boxes) == 2,
+    "count after": lambda boxes: count(added(kept(boxes, is_small), Box(3, 5))) >= 2,
 }
+
+
+def is_small(box: Box) -> bool:
+    return box.size < 50
+
+
+def by_size(box: Box) -> tuple[int, ...]:
+    return (box.size, box.key)
+
+
+def without_least(boxes: Any) -> Any:
+    found = least(boxes, lambda box: True, by_size)
+    return boxes if found is None else removed(boxes, found)
+
+
+def grown(boxes: Any) -> Any:
+    """With a box whose key none has."""
+    return added(kept(boxes, lambda box: box.key != 3), Box(3, 1))
 
 
 def without_key(boxes: Any, key: int) -> Any:
@@ -111,6 +135,32 @@ TRUE_OF_ALL: dict[str, Callable[[Any], Any]] = {
         (found := only(boxes, lambda box: box.key == 3)) is None or has(added(removed(boxes, found), found), found)
     ),
     "at most eight keys": lambda boxes: every(boxes, lambda box: box.key < 8),
+    "the least is there": lambda boxes: (found := least(boxes, is_small, by_size)) is None or has(boxes, found),
+    "no other is less": lambda boxes: (
+        (found := least(boxes, is_small, by_size)) is None
+        or every(boxes, lambda box: any_of(box.size >= 50, box.size > found.size, box.key >= found.key))
+    ),
+    "none is least if none is small": lambda boxes: implies(
+        every(boxes, lambda box: box.size >= 50), least(boxes, is_small, by_size) is None
+    ),
+    "the next is not less": lambda boxes: (
+        (one := least(boxes, lambda box: True, by_size)) is None
+        or (next_one := least(without_least(boxes), lambda box: True, by_size)) is None
+        or next_one.size >= one.size
+    ),
+    "the new one may be least": lambda boxes: (
+        (found := least(added(boxes, Box(3, 10)), is_small, by_size)) is not None and found.size <= 10
+    ),
+    "what is kept is small": lambda boxes: every(kept(boxes, is_small), lambda box: box.size < 50),
+    "what is small is kept": lambda boxes: implies(
+        some(boxes, lambda box: box.size < 9), some(kept(boxes, is_small), lambda box: box.size < 9)
+    ),
+    "one more is one more": lambda boxes: count(grown(boxes)) == count(kept(boxes, lambda box: box.key != 3)) + 1,
+    "one less is one less": lambda boxes: any_of(
+        count(without_least(boxes)) == count(boxes) - 1, all_of(count(boxes) == 0, count(without_least(boxes)) == 0)
+    ),
+    "kept are no more": lambda boxes: count(kept(boxes, is_small)) <= count(boxes),
+    "there is one if the count is not 0": lambda boxes: (count(boxes) > 0) == some(boxes, lambda box: True),
 }
 NOT_TRUE_OF_ALL: dict[str, Callable[[Any], Any]] = {
     "there is something": lambda boxes: some(boxes, lambda box: box.size >= 0),
@@ -120,6 +170,13 @@ NOT_TRUE_OF_ALL: dict[str, Callable[[Any], Any]] = {
     ),
     "sizes differ": lambda boxes: every_pair(boxes, lambda one, other: one.size != other.size),
     "three is there": lambda boxes: only(boxes, lambda box: box.key == 3) is not None,
+    "adding makes more": lambda boxes: count(added(boxes, Box(3, 1))) == count(boxes) + 1,
+    "all are kept": lambda boxes: count(kept(boxes, is_small)) == count(boxes),
+    "the least is small": lambda boxes: (found := least(boxes, lambda box: True, by_size)) is None or found.size < 50,
+    "the least stays the least": lambda boxes: (
+        (found := least(boxes, is_small, by_size)) is None
+        or least(added(boxes, Box(3, 10)), is_small, by_size) is found
+    ),
     "removing empties": lambda boxes: every(without_key(boxes, 3), lambda box: box.key == 3),
 }
 
@@ -148,12 +205,27 @@ def _some_without_the_new(self: AnySet, holds: Callable[[Any], Any]) -> SymBool:
     return SymBool(z3.Exists([thing], claim))
 
 
+def _least_without_its_rank(self: AnySet, thing: Any, found: Any, ranks: Any) -> Any:
+    return self._witness(thing, found)
+
+
+def _keeps_all(self: AnySet, holds: Callable[[Any], Any]) -> AnySet:
+    return self
+
+
+def _counts_nothing(self: AnySet, number: Any) -> None:
+    return None
+
+
 @pytest.mark.parametrize(
     ("method", "fault", "name"),
     [
         ("_witness", _witness_without_its_definition, "what was removed is gone"),
         ("removed", _keeps_what_was_removed, "what was removed is gone"),
         ("some", _some_without_the_new, "what was added is there"),
+        ("_first", _least_without_its_rank, "no other is less"),
+        ("kept", _keeps_all, "what is kept is small"),
+        ("_settle_zero", _counts_nothing, "there is one if the count is not 0"),
     ],
 )
 def test_a_fault_in_the_sets_is_noticed(
@@ -169,6 +241,13 @@ def test_the_only_one_cannot_be_asked_for_each_member() -> None:
         boxes = AnySet(Universe("box", SHAPE))
         with pytest.raises(Unsupported):
             every(boxes, lambda box: only(boxes, lambda other: other.key == box.key) is not None)
+
+
+def test_the_least_cannot_be_asked_for_each_member() -> None:
+    with exploring(Explorer()):
+        boxes = AnySet(Universe("box", SHAPE))
+        with pytest.raises(Unsupported):
+            every(boxes, lambda box: least(boxes, lambda other: other.key > box.key, by_size) is not None)
 
 
 def test_merging_gives_one_formula_and_plain_values_stay_plain() -> None:
