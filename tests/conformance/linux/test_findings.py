@@ -23,7 +23,11 @@ def test_a_finding_compiles_and_says_what_it_saw(source: Path, tmp_path: Path) -
     ended = subprocess.run([program], check=False, capture_output=True, text=True, timeout=30)
     # 2: it could not be tried here, with a reason; 0 and 1: the guest did not or did notice.
     assert ended.returncode in (0, 1, 2)
-    assert ended.stderr if ended.returncode == 2 else "moves refused" in ended.stdout
+    if ended.returncode == 2:
+        assert ended.stderr
+    else:
+        assert source.stem != "vhost_edges", "it may lock a kernel up, and ran on this one"
+        assert "moves refused" in ended.stdout
 
 
 def test_there_are_findings() -> None:
