@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -100,6 +100,7 @@ class Tally:
     known: dict[str, Counter[str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)  # why a sequence was skipped, the last one
+    interrupted: bool = False
 
     def add(self, other: Tally) -> None:
         self.compared += other.compared
@@ -358,26 +359,35 @@ def run(
     def over() -> bool:
         return (until is not None and time.monotonic() > until) or len(total.findings) >= most_findings
 
-    if computed:
-        with contextlib.closing(computed_chunks(computed, seed, budget.operations, jobs)) as chunks:
-            for done, operations in chunks:
+    try:
+        if computed:
+            with contextlib.closing(computed_chunks(computed, seed, budget.operations, jobs)) as chunks:
+                for done, operations in chunks:
+                    total.add(done)
+                    advance(operations)
+                    if over():
+                        break
+        for stream in booted:
+            for done, operations in booted_chunks(stream, seed, budget.operations):
                 total.add(done)
                 advance(operations)
                 if over():
                     break
-    for stream in booted:
-        operations = 0
-        for chunk in count():
-            if operations >= budget.operations or over():
-                break
-            first = seed * 1_000_000 + chunk * KERNEL_CHUNK
-            left = max(1, (budget.operations - operations) // LENGTH + 1)
-            seeds = range(first, first + min(KERNEL_CHUNK, left))
-            done = run_chunk(stream, seeds)
-            total.add(done)
-            advance(len(seeds) * LENGTH)
-            operations += len(seeds) * LENGTH
+    except KeyboardInterrupt:
+        total.interrupted = True  # what was compared up to here is kept
     return total
+
+
+def booted_chunks(stream: Stream, seed: int, operations: int) -> Iterator[tuple[Tally, int]]:
+    """The results of chunks of one stream, one after the other in this process, with the operations of each."""
+    done = 0
+    for chunk in count():
+        if done >= operations:
+            return
+        first = seed * 1_000_000 + chunk * KERNEL_CHUNK
+        seeds = range(first, first + min(KERNEL_CHUNK, (operations - done) // LENGTH + 1))
+        yield run_chunk(stream, seeds), len(seeds) * LENGTH
+        done += len(seeds) * LENGTH
 
 
 def share(stream: Stream, all_streams: Sequence[Stream], operations: int) -> int:

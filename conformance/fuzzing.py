@@ -31,10 +31,10 @@ class Result:
     findings: tuple[tuple[fuzz.Finding, Path], ...]
 
     def exit_code(self) -> int:
-        """0: no target did otherwise. 1: one did. 2: a target was compared in nothing."""
+        """0: no target did otherwise. 1: one did. 2: it was interrupted, or a target was compared in nothing."""
         if self.findings:
             return 1
-        return 2 if any(self.tally.compared[name] == 0 for name in self.targets) else 0
+        return 2 if self.tally.interrupted or any(self.tally.compared[name] == 0 for name in self.targets) else 0
 
 
 def run(
@@ -115,6 +115,7 @@ def kept(finding: fuzz.Finding, out: Path) -> tuple[fuzz.Finding, Path]:
 def as_json(result: Result, seed: int) -> dict[str, Any]:
     return {
         "seed": seed,
+        "interrupted": result.tally.interrupted,
         "targets": [
             {
                 "target": name,
@@ -154,6 +155,8 @@ def show(result: Result, seed: int) -> None:
         wrong = sum(one.target == name for one in result.tally.findings)
         table.add_row(name, str(result.tally.compared[name]), known, str(result.tally.skipped[name]), str(wrong))
     console.print(table)
+    if result.tally.interrupted:
+        console.print("interrupted: the table has what was compared before")
     for name, reason in result.tally.reasons.items():
         console.print(f"{name}: skipped, for example: {reason}", highlight=False, markup=False)
 

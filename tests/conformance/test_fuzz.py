@@ -188,6 +188,14 @@ def test_the_command_ends_with_1_and_a_vector_where_a_target_does_otherwise(
     assert list((tmp_path / "fuzz").glob("*.json"))
 
 
+def test_what_was_compared_before_an_interruption_is_kept() -> None:
+    def interrupt(operations: int) -> None:
+        raise KeyboardInterrupt
+
+    tally = fuzz.run([Stream(ANY, PROFILE, ("spec",))], 1, Budget(20_000), jobs=1, advance=interrupt)
+    assert tally.interrupted and 0 < tally.compared["spec"] < 20_000
+
+
 def test_a_name_that_is_no_target_is_a_clear_error() -> None:
     done = CliRunner().invoke(main, ["fuzz", "nothing"])
     assert done.exit_code == 2 and "there is no target 'nothing'" in done.output
