@@ -27,7 +27,7 @@ from spec.vhost.backend import SetBackend
 from spec.vhost.device import ACCESS_PLATFORM, INDIRECT, LOG_ALL, RECEIVE, TRANSMIT, VERSION_1, Descriptor
 from spec.vhost.features import SetBackendFeatures, SetFeatures
 from spec.vhost.mem_table import Region, SetMemTable
-from spec.vhost.messages import ReadMessage, WriteMessage
+from spec.vhost.messages import INVALIDATE, ReadMessage, WriteMessage
 from spec.vhost.owner import ResetOwner, SetOwner
 from spec.vhost.queue_io import Kick, Offer, Packet, Transmit
 from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
@@ -157,12 +157,15 @@ SEQUENCES: dict[str, list[Any]] = {
         *through_iotlb(RECEIVE),
         *ring(TRANSMIT),
         SetBackend(queue=TRANSMIT),
+        update(0x5000, 0x1000, C),
+        update(0x6000, 0x1000, A),
+        WriteMessage(kind=INVALIDATE, iova=R, size=BACKING_SIZE),
         takes((0x5000, 0x100)),
         Packet(100),
-        ReadMessage(),
         sends(0x6000, 100),
         ReadMessage(),
-        update(0x5000, 0x2000, C),
+        ReadMessage(),
+        update(R, BACKING_SIZE, R),
     ],
     "is logged": [
         SetOwner(),
