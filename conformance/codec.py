@@ -313,7 +313,8 @@ def answer_from(document: Any, where: str = "$") -> Answer:
     raise FormatError(where, "an answer has results, skipped, errored or crashed")
 
 
-HEX_SWITCHES = ("user_limit", "max_gfn")
+HEX_SWITCHES = ("user_limit", "max_gfn", "features")
+DEVICE_SWITCHES = ("max_regions", "iotlb_limit", "retirement", "features", "iotlb_mode")
 
 
 def switch_json(name: str, value: Any) -> Any:
@@ -344,8 +345,12 @@ def profile_json(profile: Profile) -> dict[str, Any]:
 
 
 def profile_from(document: Any, where: str = "$") -> Profile:
-    """A profile from JSON. All switches must be there: a target knows what it is."""
+    """A profile from JSON. All switches must be there, for a target knows what it is; but those of vhost devices may be
+    left out, all together, by one that has none.
+    """
     names = tuple(field.name for field in dataclasses.fields(Profile))
+    if isinstance(document, dict) and not any(name in document for name in DEVICE_SWITCHES):
+        names = tuple(name for name in names if name not in DEVICE_SWITCHES)
     decode_object(where, document, names)
     return Profile(**{name: switch_from(name, document[name], f"{where}.{name}") for name in names})
 

@@ -25,7 +25,7 @@ def byte_at(host: int) -> int:
     backing, offset = named
     page = backings.DATA.index(backing) * backings.BACKING_PAGES + offset // PAGE_SIZE
     word = 0x5A000000 + page * PAGE_SIZE + offset % PAGE_SIZE // 4 * 4
-    return word // 2 ** (8 * (offset % 4)) % 256
+    return word.to_bytes(4, "little")[offset % 4]
 
 
 def bytes_of(segments: tuple[Segment, ...]) -> bytes:

@@ -255,8 +255,8 @@ def run_instance(
         for vector in mine:
             if stopped is not None and stopped.is_set():
                 raise Interrupted
-            why = skipped.get(vector.id)
-            answer = Skipped(vector.id, why) if why else next(answers, None)
+            missing = skipped.get(vector.id)
+            answer = Skipped(vector.id, missing) if missing else next(answers, None)
             if stopped is not None and stopped.is_set():
                 raise Interrupted  # it was ended from outside: what looks like a crash is none
             if answer is None:

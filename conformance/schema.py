@@ -217,7 +217,7 @@ def schema() -> dict[str, Any]:
             "steps": {"type": "array", "items": ref("step"), "minItems": 1},
         },
         {"repair": ref("repair")},
-        description="A fresh VM, and then these steps in order.",
+        description="A fresh VM, or a new vhost device, and then these steps in order.",
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

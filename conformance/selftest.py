@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from conformance import rings
 from conformance.backings import place
 from conformance.codec import outcome_json
 from conformance.protocol import BATCH, AdapterTarget
@@ -19,10 +20,23 @@ from spec.memslots.get_dirty_log import GetDirtyLog
 from spec.memslots.lookup import FindSlot, HvaRange, Lookup, Observe
 from spec.memslots.manual_protect import EnableManualProtect
 from spec.memslots.set_region import SetRegion
-from spec.step import operation_of
+from spec.operation import Subject
+from spec.step import SUBJECTS, operation_of, subject_of
 from spec.units import PAGE_SIZE
+from spec.vhost.backend import SetBackend
+from spec.vhost.device import ACCESS_PLATFORM, TRANSMIT, VERSION_1, Descriptor
+from spec.vhost.features import SetBackendFeatures, SetFeatures
+from spec.vhost.mem_table import Region, SetMemTable
+from spec.vhost.messages import ReadMessage, WriteMessage
+from spec.vhost.observe import ObserveMaps
+from spec.vhost.owner import ResetOwner, SetOwner
+from spec.vhost.queue_io import Kick, Offer, Packet, Transmit
+from spec.vhost.regions import AddRegion, RemoveRange, RemoveRegion
+from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
+from spec.vhost.translate import Translate
 
 P = PAGE_SIZE
+REGION = Region(P, P, place("A", 0))
 EXAMPLES: dict[str, Any] = {
     "set_region": SetRegion(gpa=P, size=P, hva=place("A", 0), flags=1),
     "create_guest_memfd": CreateGuestMemfd(size=P),
@@ -37,7 +51,30 @@ EXAMPLES: dict[str, Any] = {
     "find_slot": FindSlot(),
     "hva_range": HvaRange(first=place("A", 0), last=place("A", P - 1)),
     "observe": Observe(),
+    "set_owner": SetOwner(),
+    "reset_owner": ResetOwner(),
+    "set_features": SetFeatures(features=VERSION_1 + ACCESS_PLATFORM),
+    "set_backend_features": SetBackendFeatures(features=2),
+    "set_mem_table": SetMemTable(regions=(REGION,)),
+    "add_region": AddRegion(gpa=P, size=P, hva=place("B", 0)),
+    "remove_region": RemoveRegion(gpa=P, size=P, hva=place("B", 0)),
+    "remove_range": RemoveRange(first=0, last=P),
+    "set_log_base": SetLogBase(base=rings.dirty_log()),
+    "set_ring_size": SetRingSize(queue=TRANSMIT, size=16),
+    "set_ring_addresses": SetRingAddresses(
+        queue=TRANSMIT, desc=rings.desc_of(TRANSMIT), avail=rings.avail_of(TRANSMIT), used=rings.used_of(TRANSMIT)
+    ),
+    "set_backend": SetBackend(queue=TRANSMIT),
+    "write_message": WriteMessage(iova=P, size=P, uaddr=place("A", 0), perm=3),
+    "read_message": ReadMessage(),
+    "translate": Translate(addr=P, length=P),
+    "transmit": Transmit((Descriptor(P, 64),)),
+    "offer": Offer((Descriptor(P, 64, writable=True),)),
+    "packet": Packet(),
+    "kick": Kick(),
+    "observe_maps": ObserveMaps(),
 }
+FIRST = {"memslots": ("set_region",), "vhost": ("set_owner", "set_mem_table")}  # what other operations follow upon
 
 
 @dataclass(frozen=True)
@@ -77,7 +114,7 @@ def findings(target: AdapterTarget) -> Iterator[Finding]:
         yield Finding("starts, and says who it is", str(error))
         return
     checks: list[tuple[str, Callable[[AdapterTarget, Environment], None]]] = [
-        ("offers at least set_region", offers_set_region),
+        ("offers at least set_region, or set_mem_table", offers_a_beginning),
         ("closes an empty batch", empty_batch),
         ("answers each operation that it offers with a result of its kind", kinds),
         ("answers many vectors in order", many),
@@ -100,9 +137,14 @@ def findings(target: AdapterTarget) -> Iterator[Finding]:
         yield Finding("ends with status 0 when it is told to stop", str(error))
 
 
-def offers_set_region(target: AdapterTarget, environment: Environment) -> None:
-    if "set_region" not in environment.operations:
-        raise Wrong("nothing can be tested without it")
+def offers_a_beginning(target: AdapterTarget, environment: Environment) -> None:
+    if not {"set_region", "set_mem_table"} & set(environment.operations):
+        raise Wrong("nothing can be tested without either")
+
+
+def beginning(environment: Environment, subject: Subject) -> tuple[Any, ...]:
+    """What vectors of a subject begin with here, as far as it is offered."""
+    return tuple(EXAMPLES[name] for name in FIRST[subject.name] if name in environment.operations)
 
 
 def empty_batch(target: AdapterTarget, environment: Environment) -> None:
@@ -120,9 +162,10 @@ def answers_to(target: AdapterTarget, trials: list[Trial]) -> list[Answer]:
 
 
 def kinds(target: AdapterTarget, environment: Environment) -> None:
-    """A fresh VM with one slot, and then each operation."""
+    """A fresh VM with one slot, or a device with one region, and then each operation."""
     for name in environment.operations:
-        first = (EXAMPLES["set_region"],) if name != "set_region" else ()
+        subject = subject_of((EXAMPLES[name],))
+        first = beginning(environment, subject) if name not in FIRST[subject.name] else ()
         (answer,) = answers_to(target, [Trial(f"selftest-{name}", (*first, EXAMPLES[name]))])
         if not isinstance(answer, Results):
             continue
@@ -135,11 +178,14 @@ def kinds(target: AdapterTarget, environment: Environment) -> None:
 
 
 def many(target: AdapterTarget, environment: Environment) -> None:
-    answers_to(target, [Trial(f"selftest-{n}", (EXAMPLES["set_region"],)) for n in range(BATCH)])
+    name = "set_region" if "set_region" in environment.operations else "set_mem_table"
+    answers_to(target, [Trial(f"selftest-{n}", (EXAMPLES[name],)) for n in range(BATCH)])
 
 
 def fresh(target: AdapterTarget, environment: Environment) -> None:
     """Another size for the same slot is an error only in a VM that has the slot already."""
+    if "set_region" not in environment.operations:
+        return fresh_device(target, environment)
     small = EXAMPLES["set_region"]
     larger = SetRegion(gpa=P, size=2 * P, hva=place("A", 0), flags=1)
     first, second = answers_to(target, [Trial("selftest-a", (small,)), Trial("selftest-b", (larger,))])
@@ -149,8 +195,20 @@ def fresh(target: AdapterTarget, environment: Environment) -> None:
             raise Wrong(f"a slot of one vector is still there in the next: {shown[1]}")
 
 
+def fresh_device(target: AdapterTarget, environment: Environment) -> None:
+    """A device that has an owner refuses another; a new one does not."""
+    if "set_owner" not in environment.operations:
+        return
+    trials = [Trial(f"selftest-{name}", (EXAMPLES["set_owner"],)) for name in ("a", "b")]
+    shown = [outcome_json(one.steps[0]) for one in answers_to(target, trials) if isinstance(one, Results)]
+    if len(shown) == 2 and shown[0] == {"done": True} and shown[1] != {"done": True}:
+        raise Wrong(f"a device's owner of one vector is still there in the next: {shown[1]}")
+
+
 def same_again(target: AdapterTarget, environment: Environment) -> None:
-    requests = tuple(EXAMPLES[name] for name in environment.operations)
-    answers = [answers_to(target, [Trial("selftest-again", requests)])[0] for _ in range(2)]
-    if answers[0] != answers[1]:
-        raise Wrong("the same vector was answered in two ways")
+    for subject in SUBJECTS:
+        names = [one.name for one in subject.operations if one.name in environment.operations]
+        requests = tuple(EXAMPLES[name] for name in names)
+        answers = [answers_to(target, [Trial("selftest-again", requests)])[0] for _ in range(2)] if requests else []
+        if answers and answers[0] != answers[1]:
+            raise Wrong("the same vector was answered in two ways")

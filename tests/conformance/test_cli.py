@@ -157,8 +157,10 @@ def test_export_writes_what_others_can_read(tmp_path: Path) -> None:
     lines = (tmp_path / "gpaspec.jsonl").read_text().splitlines()
     vectors = load_vectors()
     assert [json.loads(line)["id"] for line in lines] == [vector.id for vector in vectors]
-    first = json.loads(lines[0])["steps"][0]
-    assert first["from_owner"] is True and first["version"] == 1
+    families = {json.loads(line)["family"]: json.loads(line)["steps"] for line in lines}
+    of_vms, of_devices = families["KVM.SLOT"][0], families["VHOST.TABLE"][0]
+    assert of_vms["from_owner"] is True and of_vms["version"] == 1
+    assert of_devices["op"] == "set_owner" and families["VHOST.TABLE"][2]["regions_readable"] is True
     assert (tmp_path / "gpaspec.flat").read_bytes()[:7] == b"GPAFLAT"
 
 

@@ -22,12 +22,47 @@ from conformance.codec import (
     trial_from,
     trial_json,
 )
-from conformance.fields import FIELDS, FILE_WORDS, OPERATIONS_BY_NAME, FormatError
+from conformance.fields import BACKENDS, FIELDS, FILE_WORDS, OPERATIONS_BY_NAME, FormatError
 from conformance.files import load_vectors
-from conformance.target import Crashed, Errored, Refused, Results, Skipped, Trial, Unobservable
-from spec.outcome import Done, Mmio
+from conformance.target import (
+    Crashed,
+    Errored,
+    ErrorSeen,
+    MissSeen,
+    NothingSeen,
+    ReceivedAt,
+    Refused,
+    Results,
+    SentBytes,
+    Skipped,
+    Trial,
+    Unobservable,
+)
+from spec.outcome import (
+    Blocked,
+    Broken,
+    Discarded,
+    Done,
+    EntryView,
+    Faulted,
+    MapsView,
+    MessageTaken,
+    Missed,
+    MissRead,
+    Mmio,
+    NothingRead,
+    Ran,
+    Received,
+    Segment,
+    Sent,
+    Translated,
+)
 from spec.pages import pages_in
 from spec.profile import PROFILES
+from spec.vhost.device import Descriptor
+from spec.vhost.mem_table import Region
+from spec.vhost.run import SENDS
+from spec.vhost.translate import IN_IOTLB, LAST_ADDRESS, MAPPED
 
 U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 PAGES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 9)), max_size=4).map(
@@ -36,6 +71,8 @@ PAGES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 9)), max_size=4).
 HOSTS = st.one_of(
     U64, st.builds(backings.place, st.sampled_from(list(backings.BASES)), st.integers(0, backings.BACKING_SIZE - 1))
 )
+DESCRIPTORS = st.builds(Descriptor, U64, U32, st.booleans())
+TABLES = st.builds(Descriptor, U64, U32, st.booleans(), st.lists(DESCRIPTORS, max_size=3).map(tuple), HOSTS)
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "u32": U32,
@@ -46,6 +83,11 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "memfd": st.one_of(st.sampled_from(list(FILE_WORDS)), U32),
     "length": st.integers(1, 4096),
     "pages": PAGES,
+    "byte": st.integers(0, 255),
+    "access": st.sampled_from((1, 2)),
+    "backend": st.sampled_from(BACKENDS),
+    "regions": st.lists(st.builds(Region, U64, U64, HOSTS), max_size=4).map(tuple),
+    "chain": st.lists(st.one_of(DESCRIPTORS, TABLES), max_size=4).map(tuple),
 }
 
 
@@ -75,6 +117,58 @@ def test_every_expected_outcome_comes_back_as_it_went() -> None:
     assert len(outcomes) > 1000
     for outcome in outcomes:
         assert expected_from(outcome_json(outcome)) == outcome
+
+
+SEGMENTS = st.lists(st.builds(Segment, U64, U64, HOSTS), max_size=3).map(tuple)
+RULES_OF_RUNS = st.sampled_from((MAPPED, IN_IOTLB, SENDS))
+EVENTS = st.one_of(
+    st.builds(Sent, SEGMENTS),
+    st.builds(Received, SEGMENTS),
+    st.builds(Missed, U64, st.sampled_from((1, 2))),
+    st.builds(Blocked),
+    st.builds(Discarded),
+    st.builds(Broken, RULES_OF_RUNS, st.one_of(st.none(), st.integers(0, 2**64))),
+)
+SEEN = st.one_of(
+    st.builds(SentBytes, U32, U64),
+    st.builds(ReceivedAt, st.lists(st.tuples(HOSTS, U32), max_size=3).map(tuple)),
+    st.builds(MissSeen),
+    st.builds(ErrorSeen, st.sampled_from((None, "EFAULT"))),
+    st.builds(NothingSeen),
+    st.builds(Broken, st.builds(Refused, st.just("EPERM")), st.one_of(st.none(), U64)),
+)
+RUNS = st.builds(Ran, st.lists(EVENTS, max_size=4).map(tuple), PAGES)
+SEEN_RUNS = st.builds(Ran, st.lists(st.one_of(EVENTS, SEEN), max_size=4).map(tuple), PAGES)
+MAPS = st.one_of(st.none(), st.lists(st.builds(EntryView, U64, U64, HOSTS, st.integers(0, 3)), max_size=3).map(tuple))
+ANSWERS = st.one_of(
+    RUNS,
+    st.builds(MessageTaken, U32, RUNS),
+    st.builds(Translated, SEGMENTS),
+    st.builds(Faulted, RULES_OF_RUNS, st.integers(0, 2**64)),
+    st.builds(MissRead, st.sampled_from((1, 2)), U64, st.sampled_from((1, 2))),
+    st.builds(NothingRead),
+    st.builds(MapsView, MAPS, MAPS),
+)
+
+
+@given(ANSWERS)
+def test_what_a_device_answers_comes_back_as_it_went(outcome: Any) -> None:
+    assert expected_from(outcome_json(outcome)) == outcome
+
+
+@given(st.one_of(SEEN_RUNS, st.builds(MessageTaken, U32, SEEN_RUNS)))
+def test_what_is_seen_of_a_device_comes_back_as_it_went(result: Any) -> None:
+    assert result_from(outcome_json(result)) == result
+
+
+@pytest.mark.parametrize("seen", [SentBytes(26, 1), MissSeen(), ErrorSeen(None), NothingSeen(), ReceivedAt(())])
+def test_an_expectation_is_no_guess_of_what_is_seen(seen: Any) -> None:
+    with pytest.raises(FormatError):
+        expected_from(outcome_json(Ran((seen,), pages_in(()))))
+
+
+def test_the_byte_behind_the_last_has_a_name() -> None:
+    assert outcome_json(Faulted(LAST_ADDRESS, 2**64))["faulted"] == "0x10000000000000000"
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))

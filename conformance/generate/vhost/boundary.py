@@ -11,19 +11,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from conformance.backings import place
 from conformance.generate.boundary import in_parts
 from conformance.generate.build import Draft, rules_met, state_after
 from conformance.generate.vhost import readback, scene
 from conformance.generate.vhost.answering import answered
 from conformance.generate.vhost.layouts import LAYOUTS, Layout, points
-from conformance.generate.vhost.scene import SetMemTable, iotlb_live, live, read, send, table, update_of
+from conformance.generate.vhost.scene import iotlb_live, live, read, send, table, update_of
 from spec.outcome import Faulted, Translated
 from spec.profile import Profile
 from spec.step import step
 from spec.units import U32_MAX, U64_MAX
 from spec.vhost.address_map import READ, WRITE
 from spec.vhost.device import Device
-from spec.vhost.mem_table import Region
+from spec.vhost.mem_table import Region, SetMemTable
 from spec.vhost.observe import ObserveMaps
 from spec.vhost.queue_io import Kick, Transmit
 from spec.vhost.translate import Translate, translation
@@ -128,7 +129,7 @@ def repaired(p: Profile, device: Device, layout: Layout, iotlb: bool) -> Sequenc
     one = device.queues[1].chains[0][1]
     if one.addr + one.length > 2**64 or one.length > 2**15:
         return ()
-    spare = Region(one.addr, one.length, scene.place("B", 0xC0000))
+    spare = Region(one.addr, one.length, place("B", 0xC0000))
     return (table(*layout.regions[: p.max_regions - 2], spare), Kick(queue=1))
 
 

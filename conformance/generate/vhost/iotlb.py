@@ -351,9 +351,9 @@ def retirement(p: Profile) -> Iterator[Draft]:
             Translate(addr=16, length=16),
         ),
     }
-    for what, requests in stories.items():
+    for what, steps in stories.items():
         title = f"a full IOTLB and {what}"
-        yield story(p, "IOTLB.LIMIT", title, (*LIBRARY, *requests), "the order in which entries are given up")
+        yield story(p, "IOTLB.LIMIT", title, (*LIBRARY, *steps), "the order in which entries are given up")
     # The same for a device: ring, header and table share an entry, which every run uses.
     live = (*IOTLB_READY, *scene.ring(TRANSMIT, True), scene.attach(TRANSMIT))
     for used in range(most - 1):
@@ -364,6 +364,6 @@ def retirement(p: Profile) -> Iterator[Draft]:
             fill[most - 1],
             send(read(entries[used].gpa, 16)),
         )
-        requests = (*start, *answered(p, state_after(p, start), 4))
+        whole = (*start, *answered(p, state_after(p, start), 4))
         title = f"a queue uses entry {used} of {most} before one more comes"
-        yield story(p, "IOTLB.LIMIT", title, requests, "the order in which entries are given up")
+        yield story(p, "IOTLB.LIMIT", title, whole, "the order in which entries are given up")

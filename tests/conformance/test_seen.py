@@ -1,0 +1,104 @@
+"""What a target that sees only what userspace sees may report for a run, and what it may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.backings import place
+from conformance.payload import bytes_of, digest
+from conformance.target import ErrorSeen, MissSeen, NothingSeen, ReceivedAt, Refused, SentBytes
+from conformance.verdict import agrees
+from spec.outcome import (
+    Blocked,
+    Broken,
+    Discarded,
+    Faulted,
+    MessageTaken,
+    Missed,
+    Ran,
+    Received,
+    Segment,
+    Sent,
+    Translated,
+)
+from spec.pages import NO_PAGES, pages_in
+from spec.vhost.messages import WriteMessage
+from spec.vhost.queue_io import Transmit
+from spec.vhost.translate import MAPPED, PERMITTED, Translate
+
+TWO = (Segment(0x1000, 0x101F, place("A", 0x40)), Segment(0x1020, 0x102F, place("B", 0)))
+JOINED = (Segment(0, 9, place("C", 0)), Segment(10, 19, place("C", 10)), Segment(20, 29, place("D", 0)))
+CONTENT = bytes_of(TWO)
+
+
+def run(*events: Any, marked: Any = NO_PAGES) -> Ran:
+    return Ran(tuple(events), marked)
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen"),
+    [
+        (Sent(TWO), SentBytes(48, digest(CONTENT))),
+        (Received(JOINED), ReceivedAt(((place("C", 0), 20), (place("D", 0), 10)))),
+        (Received(JOINED), ReceivedAt(((place("C", 0), 7), (place("C", 7), 13), (place("D", 0), 10)))),
+        (Missed(0x5000, 1), MissSeen()),
+        (Broken(MAPPED, 0x2000), ErrorSeen("EFAULT")),
+        (Broken(MAPPED, 0x2000), ErrorSeen(None)),
+        (Broken(MAPPED, 0x2000), Broken(Refused("EFAULT"), 0x2000)),  # type: ignore[arg-type]
+        (Blocked(), NothingSeen()),
+        (Discarded(), NothingSeen()),
+    ],
+)
+def test_what_an_event_looks_like_from_outside(expected: Any, seen: Any) -> None:
+    assert agrees(Transmit(), run(expected), run(seen))
+    assert agrees(Transmit(), run(expected), run(expected))
+    taken, reported = MessageTaken(72, run(expected)), MessageTaken(72, run(seen))
+    assert agrees(WriteMessage(), taken, reported)
+    assert not agrees(WriteMessage(), taken, MessageTaken(40, run(seen)))
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen"),
+    [
+        (Sent(TWO), SentBytes(47, digest(CONTENT))),
+        (Sent(TWO), SentBytes(48, digest(CONTENT[::-1]))),
+        (Sent(TWO), Sent(TWO[:1])),
+        (Received(JOINED), ReceivedAt(((place("C", 0), 20), (place("D", 1), 10)))),
+        (Missed(0x5000, 1), Missed(0x5000, 2)),
+        (Missed(0x5000, 1), NothingSeen()),
+        (Broken(MAPPED, 0x2000), ErrorSeen("EPERM")),
+        (Broken(MAPPED, 0x2000), Broken(MAPPED, 0x2001)),
+        (Broken(MAPPED, 0x2000), Broken(PERMITTED, 0x2000)),
+        (Broken(MAPPED, 0x2000), MissSeen()),
+        (Blocked(), MissSeen()),
+        (Blocked(), Discarded()),
+    ],
+)
+def test_what_no_target_may_report_instead(expected: Any, seen: Any) -> None:
+    assert not agrees(Transmit(), run(expected), run(seen))
+
+
+def test_only_silence_may_be_left_out() -> None:
+    assert agrees(Transmit(), run(Blocked()), run())
+    assert agrees(Transmit(), run(Discarded(), Discarded()), run())
+    for event in (Sent(TWO), Missed(0, 1), Broken(MAPPED, 0)):
+        assert not agrees(Transmit(), run(event), run())
+        assert not agrees(Transmit(), run(), run(event))
+
+
+def test_marked_pages_are_exactly_those() -> None:
+    marked = pages_in(((3, 4),))
+    assert agrees(Transmit(), run(marked=marked), run(marked=marked))
+    assert not agrees(Transmit(), run(marked=marked), run())
+    assert not agrees(Transmit(), run(), run(marked=marked))
+
+
+def test_a_translation_stops_at_the_same_byte_for_the_same_reason() -> None:
+    stopped = Faulted(MAPPED, 0x2000)
+    assert agrees(Translate(), stopped, Faulted(Refused("EFAULT"), 0x2000))  # type: ignore[arg-type]
+    assert not agrees(Translate(), stopped, Faulted(Refused("EPERM"), 0x2000))  # type: ignore[arg-type]
+    assert not agrees(Translate(), stopped, Faulted(MAPPED, 0x2001))
+    assert not agrees(Translate(), stopped, Translated(()))
+    assert not agrees(Translate(), Translated(TWO), Translated(TWO[:1]))
