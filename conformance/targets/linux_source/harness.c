@@ -59,7 +59,6 @@ static void begin(void)
 
 static u64 events[1 << 16];
 static size_t event_words;
-static int running = -1; /* the queue that an error is of */
 
 void event(u64 word)
 {

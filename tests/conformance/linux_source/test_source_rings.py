@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from conformance import fuzz, rings
 from conformance.backings import place
 from conformance.fuzz import SOURCE, Stream
 from conformance.target import ErrorSeen, Results, Skipped, Trial
 from conformance.targets.linux_source.runs import with_guest_addresses
+from conformance.targets.linux_source.sources import sources_for
 from conformance.targets.linux_source.target import LinuxSource
 from conformance.verdict import agrees
 from spec.outcome import Discarded, Missed, Ran, Received, Segment, Sent
@@ -144,3 +149,35 @@ def test_guest_addresses_follow_the_chain() -> None:
         Segment(1000, 1003, 300),
         Segment(2**63, 2**63, 400),
     )
+
+
+PLANTED = (
+    ("drivers/vhost/iotlb.c", "list_add_tail(", "list_add(", "a full IOTLB gives up its youngest entry"),
+    ("drivers/vhost/vhost.c", "map->start > addr", "map->start > addr + 1", "a byte before an entry belongs to it"),
+    ("drivers/vhost/vhost.c", "write_page += 1;", "write_page += 2;", "every other page is marked"),
+)
+
+
+@pytest.mark.parametrize(("file", "right", "wrong", "what"), PLANTED, ids=[one[3] for one in PLANTED])
+def test_a_bug_planted_in_the_kernels_code_is_found(
+    target: LinuxSource, tmp_path: Path, file: str, right: str, wrong: str, what: str
+) -> None:
+    if target.version != "6.1":
+        pytest.skip("planted in one version")
+    own = tmp_path / "linux"
+    shutil.copytree(sources_for("6.1").directory, own)
+    text = (own / file).read_text()
+    assert right in text
+    (own / file).write_text(text.replace(right, wrong))
+    profile = replace(target.profile, iotlb_limit=4)
+    broken = LinuxSource("6.1", profile, own)
+    broken.start()
+    fuzz.STARTED[broken.name, broken.profile] = broken
+    try:
+        assert found_in(Stream(SOURCE, broken.profile, (broken.name,))), what
+    finally:
+        fuzz.stop_all()
+
+
+def found_in(stream: Stream) -> bool:
+    return any(fuzz.run_chunk(stream, range(first, first + 40)).findings for first in range(0, 400, 40))
