@@ -58,6 +58,7 @@ def any_miss(world: World, name: str) -> Miss:
 
 def any_queue(world: World, name: str) -> Queue:
     """Any queue. Which chains wait in it is left open: a proof that looks there is refused. At most one packet waits."""
+    packets: Any = world.sequence(f"{name}.packets", (world.integer(f"{name}.packet", 0, LONGEST_PACKET),))
     return Queue(
         size=world.integer(f"{name}.size", 1, LARGEST_RING),
         desc=world.integer(f"{name}.desc", 0, U64_MAX),
@@ -69,7 +70,7 @@ def any_queue(world: World, name: str) -> Queue:
         quiet=world.boolean(f"{name}.quiet"),  # type: ignore[arg-type]
         listening=world.boolean(f"{name}.listening"),  # type: ignore[arg-type]
         chains=Untouched(f"{name}.chains"),  # type: ignore[arg-type]
-        packets=world.sequence(f"{name}.packets", (world.integer(f"{name}.packet", 0, LONGEST_PACKET),)),  # type: ignore[arg-type]
+        packets=packets,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spec.profile import Profile
-from spec.units import PAGE_SIZE, U64, U64_MAX  # noqa: F401 - the contracts name it
+from spec.units import PAGE_SIZE, U64, U64_MAX
 from spec.vhost.address_map import READ, WRITE, Entry, may
 from spec.vhost.device import GUEST_BYTES_PER_LOG_BYTE, Queue, has_feature, is_host_range, is_log_range
 from spec.vhost.dirty_log import pages_of, used_element
@@ -114,8 +114,8 @@ def a_ring_is_as_large_as_virtio_says(size: int) -> bool:
     pre: 1 <= size <= LARGEST_RING
     post: __return__
     """
-    lengths = [length for _, length, _ in Queue(size=size).parts()]
-    return lengths == [16 * size, 4 + 2 * size, 4 + 8 * size]
+    desc, avail, used = (length for _, length, _ in Queue(size=size).parts())
+    return desc == 16 * size and avail == 4 + 2 * size and used == 4 + 8 * size
 
 
 def a_region_is_a_range_or_refused(gpa: int, size: int) -> bool:
