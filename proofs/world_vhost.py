@@ -57,7 +57,7 @@ def any_miss(world: World, name: str) -> Miss:
 
 
 def any_queue(world: World, name: str) -> Queue:
-    """Any queue. Which chains wait in it is left open: a proof that looks there is refused. At most one packet waits."""
+    """Any queue. Which chains wait is left open: a proof that looks there is refused. At most one packet waits."""
     packets: Any = world.sequence(f"{name}.packets", (world.integer(f"{name}.packet", 0, LONGEST_PACKET),))
     return Queue(
         size=world.integer(f"{name}.size", 1, LARGEST_RING),

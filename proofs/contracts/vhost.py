@@ -106,7 +106,7 @@ def a_used_element_lies_in_the_used_ring(done: int) -> bool:
     """
     queue = Queue(size=256, done=done)
     offset, length = used_element(queue)
-    return 4 <= offset and offset + length <= queue.used_bytes() and offset % 4 == 0
+    return offset >= 4 and offset + length <= queue.used_bytes() and offset % 4 == 0
 
 
 def a_ring_is_as_large_as_virtio_says(size: int) -> bool:
