@@ -80,3 +80,25 @@ def test_without_an_announcement_nothing_agrees() -> None:
 def test_an_answer_without_a_switch() -> None:
     with pytest.raises(TargetFailed, match="makes no sense"):
         environment_from("linux-x", b"user_slots=1\n", {})
+
+
+def test_a_vhost_limit_that_is_not_the_modules_is_a_finding() -> None:
+    vhost = {
+        "vhost": "1",
+        "features": str(0x33D008000),
+        "max_regions": "64",
+        "iotlb_limit": "2048",
+        "iotlb_mode": "stays",
+        "fact__vhost_max_mem_regions": "64",
+        "fact__vhost_max_iotlb_entries": "2048",
+    }
+    assert said(**vhost) == ()
+    (found,) = said(**{**vhost, "iotlb_limit": "2047"})
+    assert "iotlb_limit is 2047 as probed, but the module's parameter says 2048" in found
+
+
+def test_a_kernel_without_vhost_is_not_asked_about_it() -> None:
+    answer = LINUX_6_1 | {"vhost": "0"}
+    hello = "".join(f"{name}={value}\n" for name, value in answer.items())
+    operations = environment_from("linux-x", hello.encode(), {}).operations
+    assert "set_region" in operations and "set_mem_table" not in operations
