@@ -229,6 +229,7 @@ def default_names() -> list[str]:
     for name, module in (
         ("model", "conformance.targets.model"),
         ("c", "conformance.targets.c.target"),
+        ("linux-source", "conformance.targets.linux_source.target"),
         ("linux", "conformance.targets.linux.vm"),
     ):
         if is_there(module):
