@@ -140,7 +140,7 @@ def test_families_and_ids_are_chosen_or_refused() -> None:
     assert chosen(vectors, ("KVM.RING",), ()) == ring
     assert chosen(vectors, (), (slot.id, ring[0].id)) == [v for v in vectors if v.id in (slot.id, ring[0].id)]
     for families, ids, what in (
-        (("KVM.RING", "KVM.SLOTT"), (), "there is no family 'KVM.SLOTT'; there are KVM.ACCESS"),
+        (("KVM.RING", "KVM.SLOTT"), (), "there is no family 'KVM.SLOTT'; there are IOTLB.INVALIDATE"),
         ((), (slot.id, "nonsense"), "there is no vector 'nonsense'"),
         (("KVM.RING",), (slot.id,), "no vector is left to run"),
     ):
