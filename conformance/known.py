@@ -157,6 +157,21 @@ def used_in_part(profile: Profile, device: Device, request: Any, outcome: Outcom
     return False
 
 
+def begins_at_0(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    """A lookup from address 0 on, while an entry behind it ends at the last address."""
+    after: Device = step(profile, device, request)[0]
+    table = after.iotlb if after.iotlb is not None else after.table
+    if table is None or not any(one.last == U64 - 1 and one.first > 0 for one in table.entries):
+        return False
+    if isinstance(request, Translate):
+        return request.addr == 0
+    chains = [chain for queue in after.queues for chain in queue.chains]
+    chains += [request.chain] if isinstance(request, Transmit | Offer) else []
+    lookups = [inner for chain in chains for one in chain for inner in (one, *(one.table or ()))]
+    rings = [address for queue in after.queues for address, _, _ in queue.parts() if queue.attached]
+    return any(one.addr == 0 for one in lookups) or (after.iotlb is not None and 0 in rings)
+
+
 def ring_kept(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
     return isinstance(request, SetRingAddresses | SetRingSize) and device.iotlb is not None
 
@@ -271,6 +286,15 @@ KNOWN: tuple[Known, ...] = (
         "VHOST.BACKEND.USED",
         "drivers/vhost/vhost.c vhost_put_used_flags, vhost_put_used_idx, __vhost_get_user_slow",
         used_in_part,
+    ),
+    Known(
+        "a-lookup-from-0-goes-round",
+        KERNELS,
+        "A lookup that begins at 0 and ends in an entry up to the last address counts 2^64 bytes as none, and begins "
+        "again: a translation fills all its room, a ring's prefetch never ends.",
+        "XLATE.ROOM",
+        "drivers/vhost/vhost.c translate_desc, iotlb_access_ok (the sum of the entries' sizes wraps)",
+        begins_at_0,
     ),
     Known(
         "a-moved-ring-is-looked-up-at-its-old-place",
