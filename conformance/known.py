@@ -22,7 +22,7 @@ from spec.vhost import backend, mem_table
 from spec.vhost.address_map import READ, WRITE
 from spec.vhost.backend import SetBackend
 from spec.vhost.chain import bytes_in
-from spec.vhost.device import GUEST_BYTES_PER_LOG_BYTE, Chain, Device, is_host_range
+from spec.vhost.device import GUEST_BYTES_PER_LOG_BYTE, QUEUES, Chain, Device, is_host_range
 from spec.vhost.mem_table import SetMemTable
 from spec.vhost.messages import FRAMINGS, INVALIDATE, NEEDED_BYTES, UPDATE, WriteMessage
 from spec.vhost.queue_io import Offer, Transmit
@@ -173,7 +173,9 @@ def begins_at_0(profile: Profile, device: Device, request: Any, outcome: Outcome
 
 
 def ring_kept(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
-    return isinstance(request, SetRingAddresses | SetRingSize) and device.iotlb is not None
+    """A ring that moves or changes while there is an IOTLB. (Of a queue without a ring nothing was looked up.)"""
+    moves = isinstance(request, SetRingAddresses | SetRingSize) and request.queue < QUEUES
+    return moves and device.iotlb is not None and not queue_named(device, request).has_no_ring()
 
 
 KNOWN: tuple[Known, ...] = (
