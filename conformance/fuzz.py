@@ -27,7 +27,17 @@ from conformance.generate.vhost.random_requests import operations_of_kernels, se
 from conformance.generate.vhost.runnable import SOURCE_REQUESTS, is_runnable
 from conformance.known import known_here
 from conformance.registry import KERNELS, SpecTarget, UnknownTarget, imported
-from conformance.target import Answer, Crashed, Results, Skipped, StepResult, Target, TargetFailed, Trial
+from conformance.target import (
+    Answer,
+    Crashed,
+    Environment,
+    Results,
+    Skipped,
+    StepResult,
+    Target,
+    TargetFailed,
+    Trial,
+)
 from conformance.vector import Vector
 from conformance.verdict import agrees
 from spec.memslots.slot import EMPTY_VM
@@ -217,9 +227,15 @@ def expected(stream: Stream, requests: Sequence[Any]) -> tuple[list[Outcome], di
     return outcomes, known
 
 
-def first_difference(requests: Sequence[Any], outcomes: Sequence[Outcome], results: Sequence[StepResult]) -> int | None:
+def first_difference(
+    requests: Sequence[Any],
+    outcomes: Sequence[Outcome],
+    results: Sequence[StepResult],
+    environment: Environment | None,
+) -> int | None:
+    unseen = environment.unseen if environment is not None else ()
     for number, (request, outcome, result) in enumerate(zip(requests, outcomes, results, strict=False)):
-        if not agrees(request, outcome, result):
+        if not agrees(request, outcome, result, unseen):
             return number
     return None
 
@@ -232,14 +248,17 @@ def judged(
     outcomes: Sequence[Outcome],
     answer: Answer,
     tally: Tally,
+    environment: Environment | None = None,
 ) -> None:
-    """Compare a target's answer. `requests` end where something known begins."""
+    """Compare a target's answer. `requests` end where something known begins. `environment` is the target's, None for
+    one that sees everything.
+    """
     match answer:
         case Skipped(_, reason):
             tally.skipped[name] += 1
             tally.reasons[name] = reason
         case Results(_, results) if len(results) == len(requests):
-            at = first_difference(requests, outcomes, results)
+            at = first_difference(requests, outcomes, results, environment)
             tally.compared[name] += len(requests) if at is None else at
             if at is not None:
                 tally.findings.append(Finding(stream, name, seed, tuple(requests), at, outcomes[at], results[at]))
@@ -289,6 +308,7 @@ def names_meant(names: Sequence[str], kernels: Sequence[str] = ()) -> list[str]:
 
 
 STARTED: dict[tuple[str, Profile], Target] = {}  # of this process
+ENVIRONMENTS: dict[tuple[str, Profile], Environment] = {}  # what they said of themselves
 
 
 def started(name: str, profile: Profile) -> Target:
@@ -296,7 +316,7 @@ def started(name: str, profile: Profile) -> Target:
     key = (name, profile)
     if key not in STARTED:
         target = make_target(name, profile)
-        target.start()
+        ENVIRONMENTS[key] = target.start()
         STARTED[key] = target
     return STARTED[key]
 
@@ -324,7 +344,7 @@ def run_chunk(stream: Stream, seeds: Sequence[int]) -> Tally:
         trials = [Trial(f"{stream.kind}-{seed}", requests) for seed, requests, _ in sequences]
         answers = started(name, stream.profile).run(trials)
         for (seed, requests, outcomes), answer in zip(sequences, answers, strict=True):
-            judged(stream, seed, name, requests, outcomes, answer, tally)
+            judged(stream, seed, name, requests, outcomes, answer, tally, ENVIRONMENTS.get((name, stream.profile)))
     return tally
 
 
@@ -439,7 +459,8 @@ def shows(stream: Stream, name: str, seed: int, requests: Sequence[Any]) -> Find
         return None
     tally = Tally()
     answer = next(iter(started(name, stream.profile).run([Trial("shrinking", tuple(requests[:end]))])))
-    judged(stream, seed, name, requests[:end], outcomes, answer, tally)
+    environment = ENVIRONMENTS.get((name, stream.profile))
+    judged(stream, seed, name, requests[:end], outcomes, answer, tally, environment)
     return tally.findings[0] if tally.findings else None
 
 

@@ -76,9 +76,10 @@ def is_booted(name: str) -> bool:
 def probed(name: str) -> Profile:
     """Boot a kernel, and ask it for its profile. It stays ready."""
     target = fuzz.make_target(name, Profile())
-    profile = target.start().profile
-    fuzz.STARTED[name, profile] = target
-    return profile
+    environment = target.start()
+    fuzz.STARTED[name, environment.profile] = target
+    fuzz.ENVIRONMENTS[name, environment.profile] = environment
+    return environment.profile
 
 
 def prepare(targets: Sequence[str]) -> None:

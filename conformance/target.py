@@ -118,6 +118,9 @@ class Environment:
 
     `contradictions`: a sentence for each probed value that is not what the target or its processor announces. Its
     vectors are judged by the probed value, so such a value is a finding of its own.
+
+    `unseen`: the names of events (`Blocked`, `Discarded`) that a target which looks from outside has no way to see.
+    It may leave them out, and no others; what sees everything leaves nothing out.
     """
 
     name: str
@@ -126,6 +129,7 @@ class Environment:
     operations: tuple[str, ...]
     facts: dict[str, str] = field(default_factory=dict)
     contradictions: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def cannot_do(environment: Environment, trial: Trial) -> str:

@@ -1,7 +1,7 @@
 """From an answer to a verdict: does a vector apply to a target, and did the target do what is expected?
 
 A query that the target has no way to answer differs from nothing. But a vector of which nothing that it is about was
-seen has shown nothing, and is not run: see `unseen`.
+seen has shown nothing, and is not run: see `shows_nothing`.
 """
 
 from __future__ import annotations
@@ -103,8 +103,11 @@ def expectations(vector: Vector, profile: Profile) -> tuple[Outcome, ...]:
 # Did it do what is expected? -------------------------------------------------------------------------------------
 
 
-def agrees(request: Any, expected: Outcome, result: StepResult) -> bool:
-    """Whether a reported result is the expected one. Rejections are compared by errno: a kernel knows no rules."""
+def agrees(request: Any, expected: Outcome, result: StepResult, unseen: tuple[str, ...] = ()) -> bool:
+    """Whether a reported result is the expected one. Rejections are compared by errno: a kernel knows no rules.
+
+    `unseen` are the events that this target may leave out (`Environment.unseen`).
+    """
     if isinstance(result, Unobservable):
         return not operation_of(request).changes_state
     if isinstance(expected, Rejected):
@@ -117,16 +120,18 @@ def agrees(request: Any, expected: Outcome, result: StepResult) -> bool:
             and result.segments == expected.segments
             and (result.stopped_by is None) == (expected.stopped_by is None)
         )
-    agreed = device_answer_agrees(expected, result)
+    agreed = device_answer_agrees(expected, result, unseen)
     return result == expected if agreed is None else agreed
 
 
-def differences(steps: Sequence[Step], expected: Sequence[Outcome], results: Sequence[StepResult]) -> list[Difference]:
+def differences(
+    steps: Sequence[Step], expected: Sequence[Outcome], results: Sequence[StepResult], unseen: tuple[str, ...] = ()
+) -> list[Difference]:
     """All steps at which the results are not what is expected."""
     return [
         Difference(index, outcome_json(wanted), outcome_json(result))
         for index, (one, wanted, result) in enumerate(zip(steps, expected, results, strict=True))
-        if not agrees(one.request, wanted, result)
+        if not agrees(one.request, wanted, result, unseen)
     ]
 
 
@@ -156,7 +161,7 @@ def subject(steps: Sequence[Step], family: str) -> list[int]:
     ]
 
 
-def unseen(vector: Vector, results: Sequence[StepResult]) -> str:
+def shows_nothing(vector: Vector, results: Sequence[StepResult]) -> str:
     """Why a vector in which nothing differs shows nothing: no step that it is about was answered. Or nothing."""
     reasons = []
     for index in subject(vector.steps, vector.family):
@@ -167,8 +172,11 @@ def unseen(vector: Vector, results: Sequence[StepResult]) -> str:
     return f"what it is about cannot be observed here: {reasons[0]}" if reasons else ""
 
 
-def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer) -> Judgement:
-    """The verdict on one answer, before the list of known deviations is asked."""
+def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer, unseen: tuple[str, ...] = ()) -> Judgement:
+    """The verdict on one answer, before the list of known deviations is asked.
+
+    `unseen` are the events that the target may leave out (`Environment.unseen`).
+    """
 
     def verdict(name: str, reason: str = "", **more: Any) -> Judgement:
         return Judgement(vector.id, vector.family, vector.rules, name, reason, **more)
@@ -183,8 +191,8 @@ def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer) -> Judgem
         case Results(_, results):
             if len(results) != len(vector.steps):
                 return verdict(UNEXPLAINED, f"errored: {len(results)} results for {len(vector.steps)} steps")
-            found = differences(vector.steps, expected, results)
+            found = differences(vector.steps, expected, results, unseen)
             if not found:
-                why = unseen(vector, results)
+                why = shows_nothing(vector, results)
                 return verdict(NOT_RUN, why) if why else verdict(PASSED)
             return verdict(UNEXPLAINED, differences=tuple(found), results=tuple(results))

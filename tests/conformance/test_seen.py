@@ -80,12 +80,25 @@ def test_what_no_target_may_report_instead(expected: Any, seen: Any) -> None:
     assert not agrees(Transmit(), run(expected), run(seen))
 
 
-def test_only_silence_may_be_left_out() -> None:
-    assert agrees(Transmit(), run(Blocked()), run())
-    assert agrees(Transmit(), run(Discarded(), Discarded()), run())
+def test_only_what_a_target_cannot_see_may_be_left_out() -> None:
+    both = ("Blocked", "Discarded")
+    assert agrees(Transmit(), run(Blocked()), run(), both)
+    assert agrees(Transmit(), run(Discarded(), Sent(TWO), Discarded()), run(Sent(TWO)), both)
+    assert agrees(WriteMessage(), MessageTaken(72, run(Blocked())), MessageTaken(72, run()), both)
+    assert agrees(Transmit(), run(Discarded(), Blocked()), run(Discarded()), ("Blocked",))
+    assert not agrees(Transmit(), run(Discarded(), Blocked()), run(Blocked()), ("Blocked",))
     for event in (Sent(TWO), Missed(0, 1), Broken(MAPPED, 0)):
+        assert not agrees(Transmit(), run(event), run(), both)
+    for event in (Blocked(), Discarded()):
         assert not agrees(Transmit(), run(event), run())
-        assert not agrees(Transmit(), run(), run(event))
+        assert not agrees(WriteMessage(), MessageTaken(72, run(event)), MessageTaken(72, run()))
+
+
+@pytest.mark.parametrize("unseen", [(), ("Blocked",), ("Blocked", "Discarded")])
+@pytest.mark.parametrize("event", [Sent(TWO), Missed(0, 1), Broken(MAPPED, 0), Blocked(), Discarded(), NothingSeen()])
+def test_nothing_may_be_added(event: Any, unseen: tuple[str, ...]) -> None:
+    assert not agrees(Transmit(), run(), run(event), unseen)
+    assert not agrees(Transmit(), run(Sent(TWO)), run(event, Sent(TWO), event), unseen)
 
 
 def test_marked_pages_are_exactly_those() -> None:

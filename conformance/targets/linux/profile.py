@@ -15,6 +15,7 @@ from spec.profile import Profile
 from spec.step import MEMSLOT_OPERATIONS, VHOST_OPERATIONS
 from spec.units import PAGE_SIZE
 
+UNSEEN = ("Blocked", "Discarded")  # a queue that waits in silence shows nothing to userspace
 SHADOW_PAGING_BITS = 52  # the width of guest addresses where the processor does not translate them
 
 
@@ -44,7 +45,9 @@ def environment_from(name: str, hello: bytes, extra_facts: dict[str, str]) -> En
     operations = tuple(op.name for op in MEMSLOT_OPERATIONS)
     if said.get("vhost") == "1":
         operations += tuple(op.name for op in VHOST_OPERATIONS if op.request not in FOREIGN)
-    return Environment(name, said.get("version", "?"), profile, operations, facts, contradictions(profile, facts))
+    return Environment(
+        name, said.get("version", "?"), profile, operations, facts, contradictions(profile, facts), UNSEEN
+    )
 
 
 def device_switches(said: dict[str, str]) -> dict[str, Any]:

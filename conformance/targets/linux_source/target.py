@@ -83,6 +83,7 @@ class LinuxSource:
             profile=profile,
             operations=OPERATIONS,
             facts={"build": version_of(compiler()).partition("\n")[0]},
+            unseen=("Blocked",),
         )
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
