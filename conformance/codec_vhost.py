@@ -14,6 +14,7 @@ A target that sees only what userspace sees says instead, for an event:
 
                 {"sent_bytes": 58, "digest": "0x..."}    {"received_at": [{"host": HOST, "length": 60}]}
                 {"miss_seen": true}    {"error_seen": "EFAULT" or null}    {"nothing_seen": true}
+                {"error_seen": "EFAULT", "times": 2}                       times: only where more than once
 """
 
 from __future__ import annotations
@@ -123,8 +124,8 @@ def event_json(event: Any) -> dict[str, Any]:
             return {"received_at": [{"host": encode_host(host), "length": length} for host, length in pieces]}
         case MissSeen():
             return {"miss_seen": True}
-        case ErrorSeen(errno):
-            return {"error_seen": errno}
+        case ErrorSeen(errno, times):
+            return {"error_seen": errno} if times == 1 else {"error_seen": errno, "times": times}
         case NothingSeen():
             return {"nothing_seen": True}
     raise TypeError(f"{type(event).__name__} is not an event")
@@ -161,9 +162,10 @@ def received_at_from(document: dict[str, Any], where: str) -> ReceivedAt:
 
 
 def error_seen_from(document: dict[str, Any], where: str) -> ErrorSeen:
-    decode_object(where, document, ("error_seen",))
+    decode_object(where, document, ("error_seen",), ("times",))
     errno = document["error_seen"]
-    return ErrorSeen(None if errno is None else decode_text(f"{where}.error_seen", errno))
+    times = decode_int(f"{where}.times", document.get("times", 1), 1, U32_MAX)
+    return ErrorSeen(None if errno is None else decode_text(f"{where}.error_seen", errno), times)
 
 
 def flag(make: Callable[[], Any], name: str) -> Callable[[dict[str, Any], str], Any]:

@@ -49,9 +49,12 @@ class ReceivedAt:
 
 @dataclass(frozen=True)
 class ErrorSeen:
-    """The device signalled an error; the errno it gave in its log, None where it gave none that can be read."""
+    """The device signalled an error, so many times (at least 1); the errno it gave in its log, None where it gave none
+    that can be read.
+    """
 
     errno: str | None
+    times: int = 1
 
 
 @dataclass(frozen=True)
