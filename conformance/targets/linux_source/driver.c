@@ -19,7 +19,27 @@ static struct {
 	u16 offered;       /* chains */
 	unsigned int next; /* descriptor that is written next */
 	unsigned int descriptors[1 << 16]; /* of each chain by its number */
+	u16 heads[1 << 16];
+	u16 used;                          /* chains that were reported as used */
+	unsigned int done;                 /* chains that the device did since then */
+	struct { u16 chain; u32 length; } expected[LARGEST_RING];
+	bool unsure;                       /* the device said that it could not report all */
 } queues[QUEUES];
+
+/* Backing R as the driver wrote it, and the device where it should. */
+static char written[BACKING_SIZE];
+
+static void accept(const char *at, size_t size)
+{
+	if (at >= RINGS && size <= BACKING_SIZE && (size_t)(at - RINGS) <= BACKING_SIZE - size)
+		memcpy(written + (at - RINGS), at, size);
+}
+
+static void write_bytes(void *at, const void *from, size_t size)
+{
+	memcpy(at, from, size);
+	accept(at, size);
+}
 
 void make_backings(void)
 {
@@ -37,11 +57,13 @@ void make_backings(void)
 /* Without a chain and with rings of zeros, as after the guest was started. */
 void driver_begin(void)
 {
+	const u32 nothing = 0;
 	for (int i = 0; i < QUEUES; i++) {
-		memset(RINGS + i * QUEUE_ROOM + AVAIL, 0, 4);
-		memset(RINGS + i * QUEUE_ROOM + USED, 0, 4);
-		queues[i].offered = 0;
-		queues[i].next = 0;
+		write_bytes(RINGS + i * QUEUE_ROOM + AVAIL, &nothing, 4);
+		write_bytes(RINGS + i * QUEUE_ROOM + USED, &nothing, 4);
+		queues[i].offered = queues[i].used = 0;
+		queues[i].next = queues[i].done = 0;
+		queues[i].unsure = false;
 	}
 }
 
@@ -54,7 +76,7 @@ static void write_descriptor(void *at, u64 address, u32 length, u64 kind, bool m
 		one.flags |= VRING_DESC_F_INDIRECT;
 	if (more)
 		one.flags |= VRING_DESC_F_NEXT;
-	memcpy(at, &one, sizeof(one));
+	write_bytes(at, &one, sizeof(one));
 }
 
 /* Offer a chain: how many descriptors, then for each: address, length, kind, and for an indirect one where its table is,
@@ -86,8 +108,66 @@ bool driver_offer(int queue, unsigned int size, u16 taken, const u64 *chain)
 	}
 	u16 number = queues[queue].offered++;
 	queues[queue].descriptors[number] = count;
+	queues[queue].heads[number] = head;
 	queues[queue].next = (head + count) % size;
-	memcpy(ring + AVAIL + 4 + 2 * (number % size), &head, 2);
-	memcpy(ring + AVAIL + 2, &queues[queue].offered, 2);
+	write_bytes(ring + AVAIL + 4 + 2 * (number % size), &head, 2);
+	write_bytes(ring + AVAIL + 2, &queues[queue].offered, 2);
 	return true;
+}
+
+/* What the device reports ------------------------------------------------------------------------------------------ */
+
+void driver_expects(int queue, u16 chain, u32 length)
+{
+	BUG_ON(queues[queue].done == LARGEST_RING);
+	queues[queue].expected[queues[queue].done].chain = chain;
+	queues[queue].expected[queues[queue].done++].length = length;
+}
+
+void driver_gives_up(int queue) { queues[queue].unsure = true; }
+
+/* The index of the used ring has risen by the chains that the device did, and each has an element: its head, and how many
+ * bytes the device wrote. Otherwise true, and what differs. Elements as they are in memory, in one word.
+ */
+bool driver_objects(int queue, unsigned int size, u64 *expected, u64 *found)
+{
+	char *used = RINGS + queue * QUEUE_ROOM + USED;
+	unsigned int done = queues[queue].done;
+	u16 index;
+
+	accept(used, 2);                /* flags: whether to kick */
+	accept(used + 4 + 8 * size, 2); /* with event indexes: when */
+	queues[queue].done = 0;
+	if (queues[queue].unsure) {
+		accept(used, 4 + 8 * LARGEST_RING);
+		return false;
+	}
+	memcpy(&index, used + 2, 2);
+	*expected = (u16)(queues[queue].used + done);
+	*found = index;
+	if (*expected != *found)
+		return true;
+	for (unsigned int i = 0; i < done; i++) {
+		char *element = used + 4 + 8 * ((u16)(queues[queue].used + i) % size);
+		memcpy(found, element, 8);
+		*expected = queues[queue].heads[queues[queue].expected[i].chain] |
+			    (u64)queues[queue].expected[i].length << 32;
+		if (*expected != *found)
+			return true;
+		accept(element, 8);
+	}
+	queues[queue].used = index;
+	accept(used + 2, 2);
+	return false;
+}
+
+u64 driver_finds_stray(void)
+{
+	if (!memcmp(written, RINGS, BACKING_SIZE))
+		return 0;
+	size_t at = 0;
+	while (written[at] == RINGS[at])
+		at++;
+	accept(RINGS, BACKING_SIZE);
+	return (u64)(uintptr_t)RINGS + at;
 }

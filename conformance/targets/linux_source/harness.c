@@ -8,13 +8,33 @@
  * output: kind, number of words, words. Answers are written out when the trial ends.
  */
 #include "shim_net.h"
-#include "vhost.c"
-#include "net.c"
 #include "harness.h"
+#include "vhost.c"
+
+static u64 events[1 << 16];
+static size_t event_words, misses;
+
+void event(u64 word)
+{
+	BUG_ON(event_words == ARRAY_SIZE(events));
+	events[event_words++] = word;
+}
+
+/* A queue that may not reach its ring as it must waits, and says nothing. It is told here, where the loops ask. */
+static int ring_looked_up(struct vhost_virtqueue *queue)
+{
+	size_t before = misses;
+	int there = vq_meta_prefetch(queue);
+	if (!there && misses == before)
+		event(EVENT_BLOCKED);
+	return there;
+}
+#define vq_meta_prefetch ring_looked_up
+#include "net.c"
 
 enum operation { OP_BEGIN = 1, OP_END, OP_IOCTL, OP_WRITE, OP_READ, OP_TRANSLATE, OP_OBSERVE, OP_OFFER, OP_PACKET,
 	OP_KICK };
-enum answer { DONE, REFUSED, SEGMENTS, FAULT, MAPS, NO_ROOM };
+enum answer { DONE, REFUSED, SEGMENTS, FAULT, MAPS, NO_ROOM, RAN, WRONG };
 
 #define MOST_WORDS (1 << 17)
 #define CALLERS_BUFFER (1 << 20)
@@ -53,26 +73,29 @@ static void begin(void)
 	driver_begin();
 	BUG_ON(vhost_net_fops.open(&inode, &file));
 	net = file.private_data;
+	BUG_ON(event_words); /* a device that is opened or closed does nothing else */
 }
 
 /* What happens ------------------------------------------------------------------------------------------------------ */
 
-static u64 events[1 << 16];
-static size_t event_words;
-
-void event(u64 word)
-{
-	BUG_ON(event_words == ARRAY_SIZE(events));
-	events[event_words++] = word;
-}
-
 u16 chain_taken(int queue) { return queue_of(queue)->last_avail_idx - 1; }
+
+static bool reading; /* a message that was read is put into the other list: that is no miss */
+
+static size_t messages_waiting(void)
+{
+	size_t count = 0;
+	for (struct list_head *one = net->dev.read_list.next; one != &net->dev.read_list; one = one->next)
+		count++;
+	return count;
+}
 
 void message_was_queued(void)
 {
 	struct vhost_msg_node *node;
-	if (list_empty(&net->dev.read_list))
+	if (reading || list_empty(&net->dev.read_list))
 		return;
+	misses++;
 	node = list_entry(net->dev.read_list.prev, struct vhost_msg_node, node);
 	event(EVENT_MISSED);
 	event(node->msg.iotlb.iova);
@@ -89,28 +112,30 @@ void said(const char *text, ...)
 	va_end(arguments);
 }
 
-/* The errno behind an error that a queue reports: what the kernel says of it in its log. 0: it does not say. */
+/* The errno behind an error that a queue reports: that of a translation is in the kernel's log. 0: it says none. */
 static u64 errno_said(void)
 {
-	static const struct { const char *words; int number; } known[] = {
-		{ "Invalid length in indirect", EINVAL }, { "Loop detected", EINVAL }, { "Nested indirect", EINVAL },
-		{ "out after in", EINVAL }, { "descriptor format for RX", EINVAL }, { "descriptor format for TX", EFAULT },
-		{ "Non atomic userspace", EFAULT },
-	};
 	int number;
-	if (sscanf(last_said, "Translation failure %d", &number) == 1)
-		return -number;
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (strstr(last_said, known[i].words))
-			return known[i].number;
-	return 0;
+	return sscanf(last_said, "Translation failure %d", &number) == 1 ? -number : 0;
 }
 
+static bool was_said(const char *words) { return strstr(last_said, words) != NULL; }
+
+/* Of some errors there are two signals: of what is wrong, and of what was to be done in an indirect table or a ring. */
+static bool is_second(void)
+{
+	return was_said("Failure detected in indirect") || was_said("Failed to ") || was_said("Can't access used idx");
+}
+
+/* Words: queue, errno, whether it may be a second signal. */
 void eventfd_signalled(struct eventfd_ctx *to)
 {
 	event(EVENT_ERROR);
 	event(to - errors);
 	event(errno_said());
+	event(is_second());
+	if (was_said("Failed to write used") || was_said("Failed to increment used idx"))
+		driver_gives_up(to - errors);
 }
 
 /* Answers ---------------------------------------------------------------------------------------------------------- */
@@ -127,18 +152,30 @@ static void answer(enum answer kind, u64 count)
 	put(count);
 }
 
-/* The result of a call, what happened because of it, and the pages that were marked. */
+/* Words: queue, what its used ring should say, what it says. */
+static bool ring_is_wrong(void)
+{
+	u64 expected, found;
+	for (int i = 0; i < QUEUES; i++)
+		if (driver_objects(i, queue_of(i)->num, &expected, &found)) {
+			answer(WRONG, 3);
+			put(i);
+			put(expected);
+			put(found);
+			return true;
+		}
+	return false;
+}
+
+/* The result of a call or its errno, what happened because of it, and the pages that were marked. */
 static void answer_call(long result)
 {
 	static u64 marks[1 << 16];
-	if (result < 0) {
-		answer(REFUSED, 1);
-		put(-result);
-		return;
-	}
 	size_t marked = pages_marked((uintptr_t)queue_of(0)->log_base, marks, ARRAY_SIZE(marks));
-	answer(DONE, 2 + event_words + marked);
-	put(result);
+	if (ring_is_wrong())
+		return;
+	answer(result < 0 ? REFUSED : DONE, 2 + event_words + marked);
+	put(result < 0 ? -result : result);
 	put(event_words);
 	for (size_t i = 0; i < event_words; i++)
 		put(events[i]);
@@ -236,9 +273,22 @@ static void read_message(void)
 	BUG_ON(size > sizeof(buffer));
 	struct iov_iter to = { .at = buffer, .count = size };
 	memset(buffer, 0, sizeof(struct vhost_msg));
+	size_t waiting = messages_waiting();
+	reading = true;
 	long result = vhost_net_fops.read_iter(&through, &to);
+	reading = false;
+	BUG_ON(messages_waiting() + (result > 0) != waiting);
+	run_workers();
 	if (result < 0) {
 		answer_call(result);
+		return;
+	}
+	if (event_words) {
+		answer(RAN, 2 + event_words);
+		put(result);
+		put(event_words);
+		for (size_t i = 0; i < event_words; i++)
+			put(events[i]);
 		return;
 	}
 	answer(DONE, 1 + (result + 7) / 8);
@@ -272,6 +322,8 @@ static void obey(u64 operation)
 		begin();
 		return;
 	case OP_END:
+		answer(DONE, 1);
+		put(driver_finds_stray());
 		if (fflush(stdout))
 			exit(3);
 		return;

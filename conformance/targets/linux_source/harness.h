@@ -7,7 +7,7 @@
 
 #define QUEUES 2
 
-enum event { EVENT_SENT, EVENT_RECEIVED, EVENT_MISSED, EVENT_ERROR, EVENT_DISCARDED };
+enum event { EVENT_SENT, EVENT_RECEIVED, EVENT_MISSED, EVENT_ERROR, EVENT_DISCARDED, EVENT_BLOCKED };
 
 /* shim.c */
 void user_memory(const void *at, size_t size); /* from now on the kernel's code finds memory of the caller here */
@@ -18,6 +18,10 @@ size_t pages_marked(u64 base, u64 *marks, size_t room); /* ranges of log bits th
 void make_backings(void);
 void driver_begin(void);
 bool driver_offer(int queue, unsigned int size, u16 taken, const u64 *chain);
+void driver_expects(int queue, u16 chain, u32 length); /* the device did this chain, and has to report it as used */
+void driver_gives_up(int queue);                       /* the device says that it cannot report what it did */
+bool driver_objects(int queue, unsigned int size, u64 *expected, u64 *found); /* whether the used ring says otherwise */
+u64 driver_finds_stray(void); /* a place in backing R that the device wrote to and should not have; 0: there is none */
 
 /* tap.c */
 void tap_begin(void);

@@ -6,7 +6,7 @@ import errno
 import struct
 from typing import Any
 
-from conformance.target import Refused, StepResult
+from conformance.target import ErrorSeen, Refused, StepResult
 from conformance.targets.linux_source.process import (
     FAULT,
     IOCTL,
@@ -14,22 +14,35 @@ from conformance.targets.linux_source.process import (
     OBSERVE,
     OFFER,
     PACKET,
+    RAN,
     READ,
     REFUSED,
     TRANSLATE,
     WRITE,
+    WRONG,
     Reply,
     request,
     request_with_bytes,
 )
 from conformance.targets.linux_source.runs import Chains, ran
-from spec.outcome import Done, EntryView, Faulted, MapsView, MessageTaken, MissRead, NothingRead, Segment, Translated
+from spec.outcome import (
+    Done,
+    EntryView,
+    Faulted,
+    MapsView,
+    MessageTaken,
+    Missed,
+    MissRead,
+    NothingRead,
+    Segment,
+    Translated,
+)
 from spec.units import U32_MAX, U64, U64_MAX
 from spec.vhost.backend import NO_SOCKET, TAP, SetBackend
 from spec.vhost.device import RECEIVE, TRANSMIT, Chain, Descriptor
 from spec.vhost.features import SetBackendFeatures, SetFeatures
 from spec.vhost.mem_table import SetMemTable
-from spec.vhost.messages import ReadMessage, WriteMessage
+from spec.vhost.messages import MESSAGE_BYTES, MISS, ReadMessage, WriteMessage
 from spec.vhost.observe import ObserveMaps
 from spec.vhost.owner import ResetOwner, SetOwner
 from spec.vhost.queue_io import Kick, Offer, Packet, Transmit
@@ -138,10 +151,32 @@ def encoded(one: Any) -> bytes:
     raise TypeError(f"{type(one).__name__} is not for this target")
 
 
+class Wrong(Exception):
+    """The device did what no result can tell: what it reports is not what it did, or a message is not as it must be."""
+
+
 def decoded(one: Any, reply: Reply, chains: Chains) -> StepResult:
-    """What the process's answer to a request says. `chains` are those that were offered up to this request."""
+    """What the process's answer to a request says. `chains` are those that were offered up to this request.
+
+    Raises Wrong.
+    """
+    if reply.kind == WRONG:
+        queue, expected, found = reply.words
+        raise Wrong(
+            f"the used ring of queue {queue} does not say what the device did: index or element "
+            f"(head, and bytes written above 32 bits) should be {expected:#x} and is {found:#x}"
+        )
     if reply.kind == REFUSED:
-        return Refused(errno_name(reply.words[0]))
+        happened = ran(reply.words[1:], chains)
+        events: tuple[Any, ...] = happened.events
+        if isinstance(one, SetBackend):
+            # A backend is refused by what its queue does: it asks for what it misses (which is read later), and signals
+            # once that it cannot go on.
+            events = tuple(event for event in events if not isinstance(event, Missed))
+            events = () if events == (ErrorSeen(None),) else events
+        return happened if events or happened.marked.ranges else Refused(errno_name(reply.words[0]))
+    if reply.kind == RAN:
+        return ran(reply.words[1:], chains)
     match one:
         case WriteMessage():
             return MessageTaken(reply.words[0], ran(reply.words[1:], chains))
@@ -157,7 +192,8 @@ def decoded(one: Any, reply: Reply, chains: Chains) -> StepResult:
             return Translated(segments(one.addr, reply.words))
         case ObserveMaps():
             return maps(reply.words)
-    return Done()
+    happened = ran(reply.words[1:], chains)
+    return happened if happened.events or happened.marked.ranges else Done()
 
 
 def errno_name(number: int) -> str:
@@ -175,11 +211,14 @@ def segments(address: int, words: tuple[int, ...]) -> tuple[Segment, ...]:
 
 
 def message_read(reply: Reply) -> StepResult:
-    """A message of the device: 72 bytes in either framing."""
-    if reply.words[0] == 0:
+    """A message of the device: 72 bytes in either framing, about a miss. Raises Wrong for any other."""
+    length = reply.words[0]
+    if length == 0:
         return NothingRead()
     content = struct.pack(f"<{len(reply.words) - 1}Q", *reply.words[1:])
-    framing, iova, _size, _uaddr, perm, _kind = struct.unpack_from("<IxxxxQQQBB", content)
+    framing, asid, iova, size, uaddr, perm, kind = struct.unpack_from("<IIQQQBB", content)
+    if length != MESSAGE_BYTES or kind != MISS or asid or size or uaddr:
+        raise Wrong(f"a message of {length} bytes that is none about a miss: {content.hex()}")
     return MissRead(framing, iova, perm)
 
 

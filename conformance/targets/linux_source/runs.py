@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.target import ErrorSeen
-from conformance.targets.linux_source.process import DISCARDED, ERROR, MISSED, RECEIVED, SENT
-from spec.outcome import Discarded, Missed, Ran, Received, Segment, Sent
+from conformance.targets.linux_source.process import BLOCKED, DISCARDED, ERROR, MISSED, RECEIVED, SENT
+from spec.outcome import Blocked, Discarded, Missed, Ran, Received, Segment, Sent
 from spec.pages import pages_in
 from spec.vhost.device import QUEUES, RECEIVE, TRANSMIT, Chain
 from spec.vhost.queue_io import Offer, Transmit
@@ -61,11 +61,9 @@ def ran(words: tuple[int, ...], chains: Chains) -> Ran:
     count, words = words[0], words[1:]
     events: list[Any] = []
     at = 0
-    errors: list[int] = []  # the queue of each error that is the last event so far
+    last_error: int | None = None  # the queue whose error the last event is
     while at < count:
         kind = words[at]
-        if kind != ERROR:
-            errors = []
         if kind in (SENT, RECEIVED):
             queue = TRANSMIT if kind == SENT else RECEIVE
             number, length = words[at + 1], words[at + 2]
@@ -77,14 +75,19 @@ def ran(words: tuple[int, ...], chains: Chains) -> Ran:
         elif kind == MISSED:
             events.append(Missed(words[at + 1], words[at + 2]))
             at += 3
-        elif kind == DISCARDED:
-            events.append(Discarded())
+        elif kind in (DISCARDED, BLOCKED):
+            events.append(Discarded() if kind == DISCARDED else Blocked())
             at += 1
+        elif kind == ERROR:
+            queue, number, again = words[at + 1 : at + 4]
+            if again and last_error == queue and events[-1].times == 1:
+                # What goes wrong in an indirect table, or at a field of a ring, is signalled a second time.
+                events[-1] = replace(events[-1], times=2)
+            else:
+                events.append(ErrorSeen(errno.errorcode[number] if number else None))
+            at += 4
         else:
-            # What goes wrong in an indirect table is signalled twice.
-            if words[at + 1] not in errors:
-                errors.append(words[at + 1])
-                events.append(ErrorSeen(errno.errorcode.get(words[at + 2])))
-            at += 3
+            raise ValueError(f"the process tells of an event {kind}, which there is not")
+        last_error = queue if kind == ERROR else None
     marked = words[count:]
     return Ran(tuple(events), pages_in(tuple(zip(marked[::2], marked[1::2], strict=True))))

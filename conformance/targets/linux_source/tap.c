@@ -22,6 +22,7 @@ static void note(enum event kind, int queue, const struct iov_iter *iter, size_t
 		left -= min(left, one[i].iov_len - before);
 		pieces++;
 	}
+	driver_expects(queue, chain_taken(queue), kind == EVENT_RECEIVED ? size : 0);
 	event(kind);
 	event(chain_taken(queue));
 	event(pieces);

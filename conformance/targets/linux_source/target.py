@@ -21,7 +21,7 @@ from conformance.target import (
 from conformance.targets.c.build import compiler, version_of
 from conformance.targets.linux_source import build
 from conformance.targets.linux_source.process import BEGIN, END, NO_ROOM, Died, Process, Reply, request
-from conformance.targets.linux_source.requests import WITHOUT_CALL, decoded, encoded, why_not
+from conformance.targets.linux_source.requests import WITHOUT_CALL, Wrong, decoded, encoded, why_not
 from conformance.targets.linux_source.runs import Chains
 from conformance.targets.linux_source.sources import VERSIONS, Sources, sources_for
 from spec.outcome import Done
@@ -83,7 +83,6 @@ class LinuxSource:
             profile=profile,
             operations=OPERATIONS,
             facts={"build": version_of(compiler()).partition("\n")[0]},
-            unseen=("Blocked",),
         )
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
@@ -103,7 +102,7 @@ class LinuxSource:
                 self.process = Process(program)
             limits = (self.profile.max_regions, self.profile.iotlb_limit, self.profile.user_limit)
             parts = [request(BEGIN, limits), *map(encoded, trial.requests), request(END, ())]
-            return answer_from(trial, self.process.ask(b"".join(parts), len(trial.requests)))
+            return answer_from(trial, self.process.ask(b"".join(parts), len(trial.requests) + 1))
         except Died as end:
             self.process = None
             return Crashed(trial.id, str(end))
@@ -119,14 +118,22 @@ class LinuxSource:
 
 
 def answer_from(trial: Trial, replies: list[Reply]) -> Answer:
-    """What the process said to all requests of a trial."""
+    """What the process said to all requests of a trial, and to its end: whether something was written elsewhere."""
     chains = Chains()
     results: list[StepResult] = []
+    *replies, end = replies
     for number, (one, reply) in enumerate(zip(trial.requests, replies, strict=True)):
         if reply.kind == NO_ROOM:
             return Skipped(trial.id, f"step {number}: the ring has no room for the chain")
         chains.note(one)
-        results.append(decoded(one, reply, chains))
+        try:
+            results.append(decoded(one, reply, chains))
+        except Wrong as wrong:
+            return Errored(trial.id, f"step {number}: {wrong}")
         if isinstance(one, ResetOwner) and isinstance(results[-1], Done):
             chains.forget()
+    if end.words[0]:
+        return Errored(
+            trial.id, f"the device wrote to host address {end.words[0]:#x}, where nothing is for it to write"
+        )
     return Results(trial.id, tuple(results))
