@@ -187,8 +187,8 @@ def event_from(numbers: list[int]) -> Any:
     if kind == MISS_SEEN:
         return MissSeen()
     if kind == ERROR_SEEN:
-        number = numbers.pop(0)
-        return ErrorSeen(errno_name(number) if number else None)
+        number, times = numbers.pop(0), numbers.pop(0)
+        return ErrorSeen(errno_name(number) if number else None, times)
     raise Garbled(f"no event has kind {kind}")
 
 
@@ -225,8 +225,8 @@ def event_numbers(event: Any) -> tuple[int, ...]:
             return (RECEIVED_AT, len(pieces), *(number for piece in pieces for number in piece))
         case MissSeen():
             return (MISS_SEEN,)
-        case ErrorSeen(name):
-            return (ERROR_SEEN, 0 if name is None else getattr(errno, name))
+        case ErrorSeen(name, times):
+            return (ERROR_SEEN, 0 if name is None else getattr(errno, name), times)
     raise TypeError(f"{type(event).__name__} is nothing that a kernel shows")
 
 

@@ -73,6 +73,7 @@ void boot(void)
 	/* A tap on which nobody speaks but us; and the errno of each failed translation in the kernel's log. */
 	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 	write_file("/proc/dynamic_debug/control", "module vhost +p");
+	write_file("/proc/dynamic_debug/control", "module vhost_net +p");
 	/* Large bitmaps are asked for and hardly used. */
 	write_file("/proc/sys/vm/overcommit_memory", "1");
 }

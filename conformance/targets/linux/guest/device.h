@@ -14,6 +14,7 @@ struct queue {
 	uint32_t size;	     /* descriptors */
 	uint16_t available;  /* the driver's index: chains offered so far */
 	uint16_t seen_used;  /* the device's index when it was last looked at */
+	uint16_t reported;   /* the driver's index of the chain that is to be reported next */
 	uint32_t next_slot;  /* of the descriptor table */
 	bool attached;
 };

@@ -18,6 +18,7 @@
 static const uint8_t packet_start[26] = { [12] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5 };
 
 static int names_file = -1, paint_file = -1, pagemap = -1;
+static uint8_t *rings; /* what the backing for rings is to have */
 static enum { SLOTS, NAMES, PAINTED } now = SLOTS;
 static int first_painted;
 
@@ -52,6 +53,9 @@ static void make_files(void)
 	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (pagemap < 0)
 		fatal("/proc/self/pagemap: %s", strerror(errno));
+	rings = mmap(NULL, backing_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rings == MAP_FAILED)
+		fatal("no memory for what is in rings: %s", strerror(errno));
 }
 
 /* Map data backings anew, from one on: from a file, or ordinary memory for -1. */
@@ -105,10 +109,10 @@ void memory_for_device(void)
 		make_files();
 	if (now != NAMES || written_pages(&pages) > 0)
 		unpaint_data();
-	if (madvise(backing_bytes(RING_BACKING), backing_size(), MADV_DONTNEED) != 0 ||
-	    madvise(backing_bytes(LOG_BACKING), backing_size(), MADV_DONTNEED) != 0)
-		fatal("rings cannot be zeroed: %s", strerror(errno));
-	memcpy(backing_bytes(RING_BACKING) + HEADER_AT, packet_start, sizeof(packet_start));
+	if (madvise(backing_bytes(LOG_BACKING), backing_size(), MADV_DONTNEED) != 0)
+		fatal("a log cannot be zeroed: %s", strerror(errno));
+	ring_zero(backing_bytes(RING_BACKING), backing_size());
+	ring_put(backing_bytes(RING_BACKING) + HEADER_AT, packet_start, sizeof(packet_start));
 }
 
 /* What the kernel says of the pages of a backing. */
@@ -197,6 +201,51 @@ long take_log(uint64_t base, const uint64_t **pairs)
 	}
 	*pairs = log_pairs;
 	return before ? -1 : (long)pairs_used;
+}
+
+bool log_is_empty(void)
+{
+	const uint64_t *pairs;
+
+	return take_log((uintptr_t)backing_bytes(LOG_BACKING), &pairs) == 0;
+}
+
+static uint8_t *as_it_is_to_be(const void *at)
+{
+	return rings + ((const uint8_t *)at - backing_bytes(RING_BACKING));
+}
+
+void ring_put(void *at, const void *bytes, size_t length)
+{
+	memcpy(at, bytes, length);
+	memcpy(as_it_is_to_be(at), bytes, length);
+}
+
+void ring_is_right(const void *at, size_t length)
+{
+	memcpy(as_it_is_to_be(at), at, length);
+}
+
+void ring_zero(uint8_t *from, size_t length)
+{
+	if (madvise(from, length, MADV_DONTNEED) != 0 || madvise(as_it_is_to_be(from), length, MADV_DONTNEED) != 0)
+		fatal("rings cannot be zeroed: %s", strerror(errno));
+}
+
+uint64_t ring_difference(void)
+{
+	const uint64_t *states = page_states(RING_BACKING);
+
+	for (size_t at = 0; at < backing_size(); at += PAGE) {
+		const uint8_t *page = backing_bytes(RING_BACKING) + at;
+
+		if (!is_there(states[at / PAGE]) || memcmp(page, rings + at, PAGE) == 0)
+			continue;
+		while (*page == *as_it_is_to_be(page))
+			page++;
+		return (uintptr_t)page;
+	}
+	return 0;
 }
 
 static bool is_in(int backing, uint64_t host, uint64_t length)

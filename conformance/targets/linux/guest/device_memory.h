@@ -31,6 +31,18 @@ size_t written_pages(const uint64_t **pages);
  */
 long take_log(uint64_t base, const uint64_t **pairs);
 
+/* Whether nothing is in the log. */
+bool log_is_empty(void);
+
+/*
+ * The backing for rings has only what the driver wrote there, with ring_put(), and what the device wrote and was found to be
+ * right, said with ring_is_right(). Its first byte of which that is not so, 0 if there is none.
+ */
+void ring_put(void *at, const void *bytes, size_t length);
+void ring_is_right(const void *at, size_t length);
+void ring_zero(uint8_t *from, size_t length);
+uint64_t ring_difference(void);
+
 /* Whether these bytes are in the backing for rings, or in that for logs. */
 bool is_ring_memory(uint64_t host, uint64_t length);
 bool is_log_memory(uint64_t host);

@@ -162,7 +162,8 @@ static void set_backend(struct device *device, const struct flat_step *step)
 			device->queue[step->slot].attached = kind == TAP;
 		ran(device);
 	} else {
-		watch_end(device); /* nobody is told what a refused call brought about */
+		/* Kernels look the used ring up before they refuse. */
+		watch_refused(device, true);
 		answer_errno(error);
 	}
 }
@@ -189,11 +190,12 @@ static void write_message(struct device *device, const struct flat_step *step)
 	ssize_t taken = write(device->fd, &buffer, length);
 	int error = taken < 0 ? errno : 0;
 
-	struct seen seen = watch_end(device);
 	if (error != 0) {
+		watch_refused(device, false);
 		answer_errno(error);
 		return;
 	}
+	struct seen seen = watch_end(device);
 	uint64_t *values = malloc((seen.count + 1) * sizeof(*values));
 	if (values == NULL)
 		leave(ERRORED, "no memory");
@@ -201,6 +203,13 @@ static void write_message(struct device *device, const struct flat_step *step)
 	memcpy(values + 1, seen.values, seen.count * sizeof(*values));
 	answer(MESSAGE_TAKEN, 0, seen.count + 1, values);
 	free(values);
+}
+
+/* A miss says what is needed and for what; there is nothing else to say. */
+static bool is_miss(const struct vhost_msg_v2 *message, ssize_t length)
+{
+	return length == sizeof(*message) && message->iotlb.type == VHOST_IOTLB_MISS && message->iotlb.size == 0 &&
+	       message->iotlb.uaddr == 0 && message->asid == 0;
 }
 
 static void read_message(struct device *device, const struct flat_step *step)
@@ -218,12 +227,14 @@ static void read_message(struct device *device, const struct flat_step *step)
 		answer_errno(errno);
 	} else if (length == 0) {
 		answer(NOTHING_READ, 0, 0, NULL);
-	} else if (length == sizeof(buffer.message) && buffer.message.iotlb.type == VHOST_IOTLB_MISS) {
+	} else if (is_miss(&buffer.message, length)) {
 		uint64_t values[] = { buffer.message.type, buffer.message.iotlb.iova, buffer.message.iotlb.perm };
 
 		answer(MISS_READ, 0, 3, values);
 	} else {
-		leave(ERRORED, "a message of %zd bytes and kind %u was read", length, buffer.message.iotlb.type);
+		leave(ERRORED, "what was read is no miss: %zd bytes, kind %u, size 0x%llx, uaddr 0x%llx, asid %u", length,
+		      buffer.message.iotlb.type, (unsigned long long)buffer.message.iotlb.size,
+		      (unsigned long long)buffer.message.iotlb.uaddr, buffer.message.asid);
 	}
 }
 
@@ -267,7 +278,7 @@ static void kick(struct device *device, const struct flat_step *step)
 	ran(device);
 }
 
-void device_step(struct device *device, const struct flat_step *step)
+static void do_step(struct device *device, const struct flat_step *step)
 {
 	switch (step->operation) {
 	case SET_OWNER:
@@ -318,4 +329,11 @@ void device_step(struct device *device, const struct flat_step *step)
 	default:
 		answer(UNOBSERVABLE, 0, 0, NULL);
 	}
+}
+
+void device_step(struct device *device, const struct flat_step *step)
+{
+	do_step(device, step);
+	/* What was to be seen of it has been seen. */
+	watch_nothing(device, step->operation == READ_MESSAGE);
 }

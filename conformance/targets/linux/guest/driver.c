@@ -5,7 +5,6 @@
 #include "step.h"
 
 #include <linux/virtio_ring.h>
-#include <sys/mman.h>
 
 /* Places within a queue's part of the backing for rings: conformance/rings.py. */
 #define QUEUE_ROOM 0x40000
@@ -26,6 +25,7 @@ enum { WRITABLE = 1, HAS_TABLE = 2 };
 struct offered {
 	const struct flat_descriptor *first;
 	uint32_t descriptors;
+	uint32_t head; /* where its first one is in the ring */
 };
 static struct offered chains[QUEUES][65536];
 
@@ -69,7 +69,9 @@ static void write_table(const struct flat_descriptor *one)
 		      (unsigned long long)one->table);
 	struct vring_desc *table = (struct vring_desc *)(uintptr_t)one->table;
 	for (uint32_t i = 0; i < count; i++) {
-		table[i] = as_written(inner, i + 1 < count ? i + 1 : UINT32_MAX);
+		struct vring_desc written = as_written(inner, i + 1 < count ? i + 1 : UINT32_MAX);
+
+		ring_put(&table[i], &written, sizeof(written));
 		write_table(inner);
 		inner = behind(inner);
 	}
@@ -80,15 +82,19 @@ static void write_chain(struct queue *queue, uint32_t number, uint16_t index)
 {
 	struct vring_desc *table = (struct vring_desc *)(void *)ring(number);
 	struct vring_avail *available = (struct vring_avail *)(void *)(ring(number) + AVAILABLE);
-	const struct offered *chain = &chains[number][index];
+	struct offered *chain = &chains[number][index];
 	const struct flat_descriptor *one = chain->first;
 	uint32_t slot = queue->next_slot;
+	uint16_t head = (uint16_t)slot;
 
-	available->ring[index % queue->size] = (uint16_t)slot;
+	chain->head = slot;
+	ring_put(&available->ring[index % queue->size], &head, sizeof(head));
 	for (uint32_t i = 0; i < chain->descriptors; i++) {
 		uint32_t next = (slot + 1) % queue->size;
 
-		table[slot] = as_written(one, i + 1 < chain->descriptors ? next : UINT32_MAX);
+		struct vring_desc written = as_written(one, i + 1 < chain->descriptors ? next : UINT32_MAX);
+
+		ring_put(&table[slot], &written, sizeof(written));
 		write_table(one);
 		one = behind(one);
 		slot = next;
@@ -113,7 +119,7 @@ void offer_chain(struct device *device, uint32_t number, const struct flat_step 
 	struct offered *chain = &chains[number][queue->available];
 	uint32_t taken = device_taken(device, number);
 
-	*chain = (struct offered){ first, 0 };
+	*chain = (struct offered){ first, 0, 0 };
 	for (const struct flat_descriptor *one = first; one < end; one = behind(one))
 		chain->descriptors++;
 	if (chain->descriptors == 0)
@@ -125,7 +131,7 @@ void offer_chain(struct device *device, uint32_t number, const struct flat_step 
 	write_chain(queue, number, queue->available);
 	queue->available++;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	((struct vring_avail *)(void *)(ring(number) + AVAILABLE))->idx = queue->available;
+	ring_put(&((struct vring_avail *)(void *)(ring(number) + AVAILABLE))->idx, &queue->available, 2);
 }
 
 void ring_resized(struct device *device, uint32_t number, uint32_t size)
@@ -148,19 +154,77 @@ void ring_resized(struct device *device, uint32_t number, uint32_t size)
 void rings_restart(struct device *device)
 {
 	for (uint32_t number = 0; number < QUEUES; number++) {
-		madvise(ring(number), TABLES, MADV_DONTNEED); /* zero again */
+		ring_zero(ring(number), TABLES);
 		device->queue[number] = (struct queue){ .size = 1 };
 	}
+}
+
+static struct vring_used *used_part(uint32_t number)
+{
+	return (struct vring_used *)(void *)(ring(number) + USED);
+}
+
+/* Whether a descriptor, or one of its table, is for the device to write; or for it to read. */
+static bool has(const struct flat_descriptor *one, bool writable)
+{
+	const struct flat_descriptor *inner = one + 1;
+	bool found = !(one->bits & HAS_TABLE) && (bool)(one->bits & WRITABLE) == writable && one->length > 0;
+
+	for (uint32_t i = 0; i < inner_count(one); i++, inner = behind(inner))
+		found |= has(inner, writable);
+	return found;
+}
+
+/* Whether a chain has what its queue cannot use, or nothing that it can. Kernels take such a chain and never report it. */
+static bool may_be_lost(const struct offered *chain, uint32_t number)
+{
+	bool good = false, bad = false, writable = number == RECEIVE_QUEUE;
+	const struct flat_descriptor *one = chain->first;
+
+	for (uint32_t i = 0; i < chain->descriptors; i++, one = behind(one)) {
+		good |= has(one, writable);
+		bad |= has(one, !writable);
+	}
+	return bad || !good;
 }
 
 uint32_t newly_used(struct device *device, uint32_t number)
 {
 	struct queue *queue = &device->queue[number];
-	uint16_t index = *(volatile uint16_t *)(void *)(ring(number) + USED + 2);
-	uint16_t fresh = (uint16_t)(index - queue->seen_used);
+	struct vring_used *used = used_part(number);
+	uint16_t index = *(volatile uint16_t *)&used->idx, fresh = (uint16_t)(index - queue->seen_used);
 
+	if (fresh > queue->size || fresh > (uint16_t)(queue->available - queue->reported))
+		leave(ERRORED, "the used index of queue %u went from %u to %u, but %u chains are offered", number,
+		      queue->seen_used, index, (uint16_t)(queue->available - queue->reported));
+	for (uint16_t at = queue->seen_used; at != index; at++) {
+		const struct vring_used_elem *element = &used->ring[at % queue->size];
+		const struct offered *chain = &chains[number][queue->reported];
+
+		while (queue->reported != queue->available && element->id != chain->head && may_be_lost(chain, number))
+			chain = &chains[number][++queue->reported];
+		if (queue->reported == queue->available || element->id != chain->head)
+			leave(ERRORED, "the used ring of queue %u names descriptor %u at %u, where %u was offered", number,
+			      element->id, at, chain->head);
+		if (number == TRANSMIT_QUEUE && element->len != 0)
+			leave(ERRORED, "the used ring of the transmit queue says at %u that %u bytes were written", at,
+			      element->len);
+		queue->reported++;
+		ring_is_right(element, sizeof(*element));
+	}
 	queue->seen_used = index;
+	ring_is_right(&used->idx, sizeof(used->idx));
+	/* Whether the device wants to be told of chains: it is told of each, whatever it says. */
+	if (used->flags <= VRING_USED_F_NO_NOTIFY)
+		ring_is_right(&used->flags, sizeof(used->flags));
 	return fresh;
+}
+
+void used_is_right(struct device *device, uint32_t number)
+{
+	const struct queue *queue = &device->queue[number];
+
+	ring_is_right(used_part(number), sizeof(struct vring_used) + queue->size * sizeof(struct vring_used_elem));
 }
 
 uint32_t used_length(const struct device *device, uint32_t number, uint32_t back)

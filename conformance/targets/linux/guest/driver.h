@@ -14,8 +14,14 @@ void ring_resized(struct device *device, uint32_t queue, uint32_t size);
 /* The device was reset: rings are empty and start anew. */
 void rings_restart(struct device *device);
 
-/* How many chains the device has reported as used since this was last asked. */
+/*
+ * How many chains the device has reported as used since this was last asked. Leaves the vector where they are not those that
+ * are to be reported next.
+ */
 uint32_t newly_used(struct device *device, uint32_t queue);
+
+/* The device says that it could not write its part of the ring: whatever is there now is right. */
+void used_is_right(struct device *device, uint32_t queue);
 
 /* The length that the device reported for one of these: `back` 1 for the last. */
 uint32_t used_length(const struct device *device, uint32_t queue, uint32_t back);

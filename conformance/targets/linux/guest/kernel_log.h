@@ -2,6 +2,7 @@
 #ifndef GPASPEC_KERNEL_LOG_H
 #define GPASPEC_KERNEL_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 void kernel_log_open(void);
@@ -10,7 +11,13 @@ void kernel_log_open(void);
 void kernel_log_skip(void);
 void kernel_log_read(void);
 
-/* The errno of the next failure that was read, 0 where none was written. */
-uint64_t kernel_log_errno(void);
+/* How many errors of a device were read. */
+unsigned kernel_log_errors(void);
+
+/* The errno of the first failed translation among `count` errors from one on, 0 where none of them is that. */
+uint64_t kernel_log_errno(unsigned from, unsigned count);
+
+/* Whether one of these is about the device's part of a ring. */
+bool kernel_log_names_used(unsigned from, unsigned count);
 
 #endif

@@ -20,8 +20,8 @@ void packet_comes(uint64_t length);
  * Before a step in which the receive queue may run, and after each step: events into a result (see watch.c), how many.
  * Memory is painted meanwhile, so that every byte that is written shows, but for what may be sent.
  */
-void receive_begin(struct device *device, bool something_may_be_sent);
-uint32_t say_received(struct device *device);
+void receive_begin(bool something_may_be_sent);
+uint32_t say_received(const struct device *device, uint32_t reported); /* how many chains were reported as used meanwhile */
 void say(uint64_t value);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "channel.h"
 #include "device_memory.h"
+#include "driver.h"
 #include "kernel_log.h"
 #include "received.h"
 #include "step.h"
@@ -38,10 +39,6 @@ void watch_prepare(void)
 	watch(call_events[RECEIVE_QUEUE], CALL_OF_RECEIVE);
 }
 
-void watch_device(const struct device *device)
-{
-	watch(device->fd, MISSES); /* until it is closed */
-}
 
 /* What was woken, in order. */
 static int woken(enum item order[ITEMS])
@@ -54,12 +51,14 @@ static int woken(enum item order[ITEMS])
 	return count < 0 ? 0 : count;
 }
 
-static void drain(int event_fd)
+/* How often an event happened since this was last asked. */
+static uint64_t drain(int event_fd)
 {
-	uint64_t count;
+	uint64_t count, all = 0;
 
 	while (read(event_fd, &count, sizeof(count)) > 0)
-		;
+		all += count;
+	return all;
 }
 
 static void drain_all(void)
@@ -74,6 +73,15 @@ static void drain_all(void)
 	}
 }
 
+void watch_device(const struct device *device)
+{
+	enum item order[ITEMS];
+
+	watch(device->fd, MISSES); /* until it is closed */
+	drain_all();
+	(void)woken(order);
+}
+
 /* Whether the transmit queue has something to send. */
 static bool may_send(struct device *device)
 {
@@ -84,14 +92,10 @@ static bool may_send(struct device *device)
 
 void watch_begin(struct device *device, enum may_run queues)
 {
-	enum item order[ITEMS];
-
-	if (woken(order) > 0)
-		drain_all();
 	kernel_log_skip();
 	both = queues & RECEIVE_RUNS && queues & TRANSMIT_RUNS && may_send(device);
 	if (queues & RECEIVE_RUNS)
-		receive_begin(device, both);
+		receive_begin(both);
 	/* To tell looks at one more field of the ring: that is asked for only where the order is in question. */
 	if (both)
 		device_calls(device, true);
@@ -141,12 +145,61 @@ static uint32_t say_sent(const struct device *device)
 	return events;
 }
 
-static uint32_t say_error(int queue)
+/* Errors of one queue: how often they were signalled, and which of the log's errors they are. */
+struct errors {
+	uint64_t times;
+	unsigned from;
+};
+
+/*
+ * The log does not say of which queue an error is. Where both have some, the first errors are of the queue that was woken
+ * first: one runs after the other.
+ */
+static void count_errors(struct errors errors[QUEUES], int first)
 {
-	drain(error_events[queue]);
+	int second = QUEUES - 1 - first;
+
+	for (int queue = 0; queue < QUEUES; queue++)
+		errors[queue] = (struct errors){ drain(error_events[queue]), 0 };
+	if (errors[first].times == 0 || errors[second].times == 0)
+		return;
+	errors[second].from = (unsigned)errors[first].times;
+	if (kernel_log_errors() != 0 && kernel_log_errors() != errors[0].times + errors[1].times)
+		leave(ERRORED, "%u errors in the kernel's log are of two queues, which signalled %llu and %llu: whose are which?",
+		      kernel_log_errors(), (unsigned long long)errors[0].times, (unsigned long long)errors[1].times);
+}
+
+static uint32_t say_error(const struct errors *errors)
+{
+	if (errors->times == 0)
+		return 0;
 	say(ERROR_SEEN);
-	say(kernel_log_errno());
+	say(kernel_log_errno(errors->from, (unsigned)errors->times));
+	say(errors->times);
 	return 1;
+}
+
+/*
+ * The device reports a chain for each packet, but for one whose report it could not write: then it has signalled an error
+ * that says so. (Where the kernel's log has no errors, any error may be that.)
+ */
+static void expect_reported(struct device *device, int queue, uint32_t reported, uint32_t packets,
+			    const struct errors *errors)
+{
+	if (errors->times > 0 && (kernel_log_errors() == 0 ||
+				  kernel_log_names_used(errors->from, (unsigned)errors->times)))
+		used_is_right(device, (uint32_t)queue);
+	else if (reported != packets)
+		leave(ERRORED, "%u packets of queue %d, but %u chains are reported as used", packets, queue, reported);
+}
+
+/* The rings have what they are to have, and no more. */
+static void expect_rings_right(void)
+{
+	uint64_t host = ring_difference();
+
+	if (host != 0)
+		leave(ERRORED, "memory of rings changed where no step had it changed: 0x%llx", (unsigned long long)host);
 }
 
 static bool is_among(const enum item *order, int count, enum item item)
@@ -164,17 +217,20 @@ static uint32_t say_events(struct device *device)
 	int count = woken(order);
 	uint32_t events = 0;
 	bool sends_first = count > 0 && (order[0] == PACKETS || order[0] == ERROR_OF_TRANSMIT);
+	struct errors errors[QUEUES];
 
 	kernel_log_read();
+	count_errors(errors, sends_first ? TRANSMIT_QUEUE : RECEIVE_QUEUE);
 	for (int turn = 0; turn < QUEUES; turn++) {
 		bool sends = (turn == 0) == sends_first;
+		int queue = sends ? TRANSMIT_QUEUE : RECEIVE_QUEUE;
+		uint32_t reported = newly_used(device, (uint32_t)queue);
+		uint32_t packets = sends ? say_sent(device) : say_received(device, reported);
 
-		events += sends ? say_sent(device) : say_received(device);
-		if (sends && is_among(order, count, ERROR_OF_TRANSMIT))
-			events += say_error(TRANSMIT_QUEUE);
-		if (!sends && is_among(order, count, ERROR_OF_RECEIVE))
-			events += say_error(RECEIVE_QUEUE);
+		expect_reported(device, queue, reported, packets, &errors[queue]);
+		events += packets + say_error(&errors[queue]);
 	}
+	expect_rings_right();
 	drain(call_events[RECEIVE_QUEUE]);
 	if (is_among(order, count, MISSES)) {
 		say(MISS_SEEN);
@@ -188,8 +244,11 @@ static void say_marked(const struct device *device)
 	const uint64_t *pairs;
 	long count;
 
-	if (!device->has_log || !is_log_memory(device->log_base))
+	if (!device->has_log || !is_log_memory(device->log_base)) {
+		if (!log_is_empty())
+			leave(ERRORED, "pages were marked in a log that was not given");
 		return;
+	}
 	count = take_log(device->log_base, &pairs);
 	if (count < 0)
 		leave(ERRORED, "a bit before the dirty log was set");
@@ -208,4 +267,49 @@ struct seen watch_end(struct device *device)
 	values[0] = say_events(device);
 	say_marked(device);
 	return (struct seen){ used, values };
+}
+
+void watch_refused(struct device *device, bool may_look_up)
+{
+	struct seen seen = watch_end(device);
+	uint32_t events = 0, at = 1;
+
+	/* An error that is no failed translation of a descriptor: kernels signal one where they ask for a miss too. */
+	if (may_look_up && at < seen.count && seen.values[at] == ERROR_SEEN && seen.values[at + 1] == 0) {
+		events++;
+		at += 3;
+	}
+	if (may_look_up && at < seen.count && seen.values[at] == MISS_SEEN) {
+		events++;
+		at++;
+	}
+	if (seen.values[0] != events)
+		leave(ERRORED, "something ran because of a call that was refused");
+	if (seen.count != at)
+		leave(ERRORED, "a call that was refused marked pages in the dirty log");
+}
+
+void watch_nothing(struct device *device, bool read)
+{
+	static const char *const items[ITEMS] = { "a packet came out", "the receive queue signalled an error",
+						  "the transmit queue signalled an error", "the driver was called",
+						  "a miss came" };
+	const uint64_t *pages;
+	enum item order[ITEMS];
+
+	device_settle(device);
+	/* One who reads a miss is woken for those that are left. */
+	int count = woken(order);
+	for (int i = 0; i < count; i++)
+		if (order[i] != MISSES || !read)
+			leave(ERRORED, "%s because of a step that makes nothing run", items[order[i]]);
+	for (uint32_t queue = 0; queue < QUEUES; queue++)
+		if (newly_used(device, queue) > 0)
+			leave(ERRORED, "chains of queue %u were reported because of a step that makes nothing run", queue);
+	expect_rings_right();
+	if (written_pages(&pages) > 0)
+		leave(ERRORED, "memory was written because of a step that makes nothing run, in the page at 0x%llx",
+		      (unsigned long long)pages[0]);
+	if (!log_is_empty())
+		leave(ERRORED, "pages were marked in the dirty log because of a step that makes nothing run");
 }

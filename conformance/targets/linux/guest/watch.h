@@ -9,7 +9,7 @@
 void watch_prepare(void);
 void watch_device(const struct device *device);
 
-/* Before a step that may make queues run: what happened before it is no longer news. */
+/* Before a step that may make queues run. */
 enum may_run { NONE_RUNS = 0, RECEIVE_RUNS = 1, TRANSMIT_RUNS = 2 };
 void watch_begin(struct device *device, enum may_run queues);
 
@@ -22,5 +22,13 @@ struct seen {
 	const uint64_t *values;
 };
 struct seen watch_end(struct device *device);
+
+/*
+ * After a step that makes no queue run: leaves the vector where one ran all the same. After a call that was watched and
+ * refused too; there `may_look_up` says that it may have looked a ring up, signalled an error and asked for what it
+ * missed. `read`: the step read a message.
+ */
+void watch_nothing(struct device *device, bool read);
+void watch_refused(struct device *device, bool may_look_up);
 
 #endif
