@@ -41,7 +41,7 @@ from conformance.target import (
 from conformance.vector import Vector
 from conformance.verdict import agrees
 from spec.memslots.slot import EMPTY_VM
-from spec.outcome import Outcome
+from spec.outcome import MessageTaken, Outcome, Ran
 from spec.profile import PROFILES, Profile
 from spec.step import VHOST_OPERATIONS, step
 from spec.vhost.backend import SetBackend
@@ -103,9 +103,11 @@ class Finding:
 
 @dataclass
 class Tally:
-    """What was compared: operations, sequences that were skipped, known situations, by target."""
+    """By target: operations that were compared, what devices did in them, sequences asked and skipped, known situations."""
 
     compared: Counter[str] = field(default_factory=Counter)
+    events: dict[str, Counter[str]] = field(default_factory=dict)  # that were compared, by name
+    asked: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     known: dict[str, Counter[str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -114,7 +116,10 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         self.compared += other.compared
+        self.asked += other.asked
         self.skipped += other.skipped
+        for target, counts in other.events.items():
+            self.events.setdefault(target, Counter()).update(counts)
         for target, counts in other.known.items():
             self.known.setdefault(target, Counter()).update(counts)
         self.findings += other.findings
@@ -253,13 +258,16 @@ def judged(
     """Compare a target's answer. `requests` end where something known begins. `environment` is the target's, None for
     one that sees everything.
     """
+    tally.asked[name] += 1
     match answer:
         case Skipped(_, reason):
             tally.skipped[name] += 1
             tally.reasons[name] = reason
         case Results(_, results) if len(results) == len(requests):
             at = first_difference(requests, outcomes, results, environment)
-            tally.compared[name] += len(requests) if at is None else at
+            end = len(requests) if at is None else at
+            tally.compared[name] += end
+            tally.events.setdefault(name, Counter()).update(events_of(outcomes[:end]))
             if at is not None:
                 tally.findings.append(Finding(stream, name, seed, tuple(requests), at, outcomes[at], results[at]))
         case _:
@@ -268,6 +276,17 @@ def judged(
             tally.findings.append(
                 Finding(stream, name, seed, tuple(requests), len(requests) - 1, None, None, f"{kind}: {text}")
             )
+
+
+def events_of(outcomes: Sequence[Outcome]) -> Counter[str]:
+    """What a device did, by the names of events; `marked` is each step that marked pages."""
+    found: Counter[str] = Counter()
+    for outcome in outcomes:
+        ran = outcome.ran if isinstance(outcome, MessageTaken) else outcome
+        if isinstance(ran, Ran):
+            found.update(type(event).__name__.lower() for event in ran.events)
+            found["marked"] += bool(ran.marked.ranges)
+    return +found
 
 
 def make_target(name: str, profile: Profile) -> Target:

@@ -20,6 +20,7 @@ from conformance.terminal import Failure, console
 from spec.profile import Profile
 
 TARGETS = ("model", "c", "linux-source")
+MOST_SKIPPED = 100  # one sequence in so many may be skipped
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,22 @@ class Result:
     findings: tuple[tuple[fuzz.Finding, Path], ...]
 
     def exit_code(self) -> int:
-        """0: no target did otherwise. 1: one did. 2: it was interrupted, or a target was compared in nothing."""
-        if self.findings:
+        """0: no target did otherwise. 1: one did, or it crashed, or its harness failed. 2: too little was compared, or it
+        was interrupted.
+        """
+        if self.tally.findings:
             return 1
-        return 2 if self.tally.interrupted or any(self.tally.compared[name] == 0 for name in self.targets) else 0
+        return 2 if self.tally.interrupted or self.too_little() else 0
+
+    def too_little(self) -> list[str]:
+        """A sentence for each target of which too little was compared to say anything."""
+        tally = self.tally
+        found = [f"{name} was compared in nothing" for name in self.targets if tally.compared[name] == 0]
+        return found + [
+            f"{name} skipped {tally.skipped[name]} of {tally.asked[name]} sequences, for example: {tally.reasons[name]}"
+            for name in self.targets
+            if tally.skipped[name] * MOST_SKIPPED > tally.asked[name]
+        ]
 
 
 def run(
@@ -121,6 +134,8 @@ def as_json(result: Result, seed: int) -> dict[str, Any]:
             {
                 "target": name,
                 "compared": result.tally.compared[name],
+                "events": dict(sorted(result.tally.events.get(name, {}).items())),
+                "sequences": result.tally.asked[name],
                 "skipped": result.tally.skipped[name],
                 "known": dict(sorted(result.tally.known.get(name, {}).items())),
                 "unexplained": sum(one.target == name for one in result.tally.findings),
@@ -140,6 +155,7 @@ def as_json(result: Result, seed: int) -> dict[str, Any]:
             }
             for one, path in result.findings
         ],
+        "too_little": result.too_little(),
         "exit_code": result.exit_code(),
     }
 
@@ -149,15 +165,21 @@ def show(result: Result, seed: int) -> None:
     for finding, path in result.findings:
         show_finding(finding, path)
     table = Table(title=f"random operations, seed {seed}")
-    for column in ("target", "compared", "known situations", "sequences skipped", "unexplained"):
-        table.add_column(column, justify="left" if column in ("target", "known situations") else "right")
+    columns = ("target", "compared", "what devices did", "known situations", "sequences", "skipped", "unexplained")
+    for column in columns:
+        table.add_column(column, justify="left" if column in (columns[0], *columns[2:4]) else "right")
     for name in result.targets:
-        known = ", ".join(f"{one} {times}" for one, times in sorted(result.tally.known.get(name, {}).items()))
-        wrong = sum(one.target == name for one in result.tally.findings)
-        table.add_row(name, str(result.tally.compared[name]), known, str(result.tally.skipped[name]), str(wrong))
+        tally = result.tally
+        did = ", ".join(f"{one} {times}" for one, times in sorted(tally.events.get(name, {}).items()))
+        known = ", ".join(f"{one} {times}" for one, times in sorted(tally.known.get(name, {}).items()))
+        wrong = sum(one.target == name for one in tally.findings)
+        counts = (tally.asked[name], tally.skipped[name], wrong)
+        table.add_row(name, str(tally.compared[name]), did, known, *map(str, counts))
     console.print(table)
     if result.tally.interrupted:
         console.print("interrupted: the table has what was compared before")
+    for sentence in result.too_little():
+        console.print(f"too little to say anything: {sentence}", highlight=False, markup=False)
     for name, reason in result.tally.reasons.items():
         console.print(f"{name}: skipped, for example: {reason}", highlight=False, markup=False)
 

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from conformance import fuzz
 from conformance.cli import main
 from conformance.files import load_file
-from conformance.fuzz import ANY, KERNEL, MAPS, Budget, Finding, Stream, Tally
+from conformance.fuzz import ANY, KERNEL, MAPS, SOURCE, Budget, Finding, Stream, Tally
 from conformance.generate.vhost.random_requests import sequence
 from conformance.known import KNOWN, known_here
 from conformance.registry import SpecTarget
-from conformance.target import Answer, Crashed, Environment, Results, Trial
+from conformance.target import Answer, Crashed, Environment, Results, Skipped, Trial
 from conformance.verdict import agrees
 from spec.outcome import MapsView, Outcome, Rejected
 from spec.profile import Profile
@@ -194,6 +194,39 @@ def test_what_was_compared_before_an_interruption_is_kept() -> None:
 
     tally = fuzz.run([Stream(ANY, PROFILE, ("spec",))], 1, Budget(20_000), jobs=1, advance=interrupt)
     assert tally.interrupted and 0 < tally.compared["spec"] < 20_000
+
+
+class Reluctant(SpecTarget):
+    """The specification, which does not answer one sequence in five."""
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
+        for number, answer in enumerate(super().run(trials)):
+            yield Skipped(answer.id, "not today") if number % 5 == 0 else answer
+
+
+def test_a_target_that_skips_much_has_shown_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, "make_target", lambda name, profile: Reluctant(profile))
+    asked = ["fuzz", "spec", "--operations", "4000", "--out", str(tmp_path), "--jobs", "1"]
+    done = CliRunner().invoke(main, [*asked, "--json"])
+    said = json.loads(done.output)
+    assert done.exit_code == said["exit_code"] == 2, done.output
+    assert "spec skipped" in said["too_little"][0] and "not today" in said["too_little"][0]
+    assert "too little to say anything" in CliRunner().invoke(main, asked).output
+
+
+def test_it_is_told_what_devices_did() -> None:
+    stream = Stream(SOURCE, PROFILE, ("spec",))
+    told = fuzz.run_chunk(stream, range(60)).events["spec"]
+    assert min(told[one] for one in ("sent", "received", "missed", "broken", "discarded", "marked")) > 0
+
+
+def test_5_10_is_asked_with_an_iotlb_too() -> None:
+    stream = Stream(KERNEL, PROFILE, ("linux-5.10",))
+    missed = 0
+    for seed in range(1, 31):
+        outcomes, known = fuzz.expected(stream, requests := fuzz.requests_of(stream, seed))
+        missed += fuzz.events_of(outcomes[: known.get("linux-5.10", (len(requests), ""))[0]])["missed"]
+    assert missed > 10
 
 
 def test_a_name_that_is_no_target_is_a_clear_error() -> None:
