@@ -103,7 +103,7 @@ class Finding:
 
 @dataclass
 class Tally:
-    """By target: operations that were compared, what devices did in them, sequences asked and skipped, known situations."""
+    """By target: operations compared, what devices did in them, sequences asked and skipped, known situations."""
 
     compared: Counter[str] = field(default_factory=Counter)
     events: dict[str, Counter[str]] = field(default_factory=dict)  # that were compared, by name

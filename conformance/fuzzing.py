@@ -32,9 +32,7 @@ class Result:
     findings: tuple[tuple[fuzz.Finding, Path], ...]
 
     def exit_code(self) -> int:
-        """0: no target did otherwise. 1: one did, or it crashed, or its harness failed. 2: too little was compared, or it
-        was interrupted.
-        """
+        """0: no target did otherwise. 1: one did, crashed, or its harness failed. 2: too little was compared."""
         if self.tally.findings:
             return 1
         return 2 if self.tally.interrupted or self.too_little() else 0
