@@ -136,7 +136,8 @@ def differences(
 
 
 LOOKS = ("observe", "observe_maps")  # with one of them a vector begins to read the state back
-READ_BACK = (*LOOKS, "guest_write", "get_dirty_log", "translate", "transmit", "kick")  # the rest of a vector, then
+# The rest of a vector, then.
+READ_BACK = (*LOOKS, "guest_write", "get_dirty_log", "translate", "transmit", "kick", "read_message")
 
 
 def subject(steps: Sequence[Step], family: str) -> list[int]:

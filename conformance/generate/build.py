@@ -50,7 +50,9 @@ VHOST_PROFILES: tuple[Profile, ...] = (
 
 @dataclass(frozen=True)
 class Draft:
-    """A vector without expectations."""
+    """A vector without expectations. Of its last `tail` requests it is not about the rules: they show that nothing is
+    left.
+    """
 
     title: str
     family: str
@@ -60,6 +62,7 @@ class Draft:
     rules: tuple[str, ...] = ()
     repair: tuple[tuple[str, Any], ...] = ()
     seed: int = 0
+    tail: int = 0
 
 
 class RecordingProfile:
@@ -138,7 +141,7 @@ def vector_under(profile: Profile, draft: Draft) -> Vector:
         if any(differs(p, draft.requests, trace) or differs(p, better, better_trace) for p in profiles):
             switches.append((switch.name, getattr(profile, switch.name)))
     steps = tuple(Step(request, outcome) for request, (_, outcome) in zip(draft.requests, trace, strict=True))
-    rules = draft.rules or rules_in(steps)
+    rules = draft.rules or rules_in(steps[: len(steps) - draft.tail])
     return with_content_id(
         Vector(
             id="",

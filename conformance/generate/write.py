@@ -24,8 +24,10 @@ from conformance.generate.vhost import dirty as vhost_dirty
 from conformance.generate.vhost import iotlb as vhost_iotlb
 from conformance.generate.vhost import libraries as vhost_libraries
 from conformance.generate.vhost import lifetime as vhost_lifetime
+from conformance.generate.vhost import many as vhost_many
 from conformance.generate.vhost import precedence as vhost_precedence
 from conformance.generate.vhost import runs as vhost_runs
+from conformance.generate.vhost.readback import with_misses_read
 from conformance.vector import Vector
 
 SCHEMA = "schema.json"
@@ -36,6 +38,7 @@ VHOST_GENERATORS = (
     vhost_lifetime.drafts,
     vhost_iotlb.drafts,
     vhost_libraries.drafts,
+    vhost_many.drafts,
 )
 VHOST_SWEEPS = (vhost_boundary.drafts, vhost_runs.drafts, vhost_dirty.drafts)
 
@@ -50,9 +53,9 @@ def all_vectors(seed: int = SEED) -> list[Vector]:
     collection.add_all(MAIN_PROFILES, lambda profile: sequences.drafts(profile, seed, seen))
     collection.add_all(MAIN_PROFILES, witnesses.drafts)
     for drafts in VHOST_GENERATORS:
-        collection.add_all(VHOST_PROFILES, drafts)
+        collection.add_all(VHOST_PROFILES, with_misses_read(drafts))
     for drafts in VHOST_SWEEPS:
-        collection.add_all(VHOST_PROFILES[:1], drafts)
+        collection.add_all(VHOST_PROFILES[:1], with_misses_read(drafts))
     return list(collection.vectors.values())
 
 

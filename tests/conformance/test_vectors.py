@@ -31,6 +31,7 @@ from spec.operation import Subject
 from spec.outcome import Outcome, Rejected
 from spec.profile import SWITCHES, Profile, with_switches
 from spec.step import MEMSLOTS, VHOST, all_rules, operation_of, step, subject_of
+from spec.vhost.messages import ReadMessage
 from spec.vhost.observe import ObserveMaps
 
 ALL_PROFILES = tuple(dict.fromkeys((*MAIN_PROFILES, *VARIANTS, *VHOST_PROFILES)))
@@ -175,13 +176,17 @@ def test_rules_that_never_come_alone_do_so_for_a_reason() -> None:
 
 
 def test_after_a_rejection_the_state_is_read_back(vectors: list[Vector]) -> None:
-    """The last step is never a rejection that nobody looked behind: something after it shows the state."""
+    """The last step is never a rejection that nobody looked behind: something after it shows the state. (That no miss
+    is left to be read, at the end of a vector, looks itself.)
+    """
     looks = {"observe", "get_dirty_log", "guest_write", "find_slot", "lookup", "hva_range", "observe_maps"}
     for vector in vectors:
         rejections = [
             index
             for index, step in enumerate(vector.steps)
-            if isinstance(step.expected, Rejected) and operation_of(step.request).name not in looks
+            if isinstance(step.expected, Rejected)
+            and operation_of(step.request).name not in looks
+            and not (index == len(vector.steps) - 1 and isinstance(step.request, ReadMessage))
         ]
         if rejections:
             after = {operation_of(step.request).name for step in vector.steps[rejections[-1] + 1 :]}

@@ -30,6 +30,7 @@ from conformance.generate.vhost.scene import (
 )
 from conformance.generate.vhost.story import story
 from spec.profile import Profile
+from spec.vhost.address_map import WRITE
 from spec.vhost.device import RECEIVE, TRANSMIT
 from spec.vhost.features import SetBackendFeatures, SetFeatures
 from spec.vhost.mem_table import Region, SetMemTable
@@ -223,6 +224,16 @@ def owners(p: Profile) -> Iterator[Draft]:
             scene.update_of(LOW),
         ),
         "forgets its misses": (*IOTLB_LIVE, LOOK, ResetOwner(), ReadMessage()),
+        "forgets what it waited for": (
+            *IOTLB_LIVE,
+            LOOK,
+            ReadMessage(),
+            ResetOwner(),
+            *IOTLB_LIVE,
+            scene.update(0x70000, 0x1000, LOW.hva, WRITE),
+            scene.send(scene.read(0x70000, 16)),  # stuck: if its queue were woken, it would fail once more
+            scene.update_of(LOW),
+        ),
         "can be taken by nobody": (*LIVE, SetOwner(), LOOK),
         "can be set up anew, as if it were new": (*LIVE, LOOK, ResetOwner(), *LIVE, LOOK),
         "counts its ring from the start": (*LIVE, LOOK, LOOK, LOOK, ResetOwner(), *LIVE, LOOK, LOOK),
@@ -268,6 +279,14 @@ def modes(p: Profile) -> Iterator[Draft]:
             low,
         ),
         "keeps its misses when it is entered again": (*IOTLB_LIVE, LOOK, into, ReadMessage()),
+        "keeps what is waited for when it is entered again": (
+            *IOTLB_LIVE,
+            LOOK,
+            ReadMessage(),
+            into,
+            scene.RING_UPDATE,
+            low,
+        ),
         "keeps a message version": (SetOwner(), SetBackendFeatures(features=2), *IOTLB_LIVE[1:], LOOK, ReadMessage()),
         "forgets a message version": (
             SetOwner(),

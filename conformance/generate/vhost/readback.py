@@ -1,21 +1,26 @@
 """Reading a device's state back: all entries, for those who can show them, and what they lead to.
 
 A library translates, a kernel is sent a packet made of the ends of each entry. Where nothing can be sent - a queue is
-not at work, or waits - only the entries are asked for.
+not at work, or waits - only the entries are asked for. At the end of all, misses are read until there is none: one too
+many, or one that is another than expected, shows there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+from conformance.generate.build import Draft, states
 from conformance.generate.vhost import scene
 from conformance.generate.vhost.runnable import is_runnable
-from spec.outcome import EntryView, MessageTaken, Ran, Sent, Translated
+from spec.outcome import EntryView, MessageTaken, Ran, Rejected, Sent, Translated
 from spec.profile import Profile
 from spec.step import step
 from spec.units import U64_MAX
 from spec.vhost.address_map import READ, WRITE, may
 from spec.vhost.device import TRANSMIT, Descriptor, Device
+from spec.vhost.messages import ReadMessage
 from spec.vhost.observe import ObserveMaps, view
 from spec.vhost.queue_io import Transmit
 from spec.vhost.translate import MOST_SEGMENTS, Translate, map_in_use, translation
@@ -93,3 +98,24 @@ def is_sent(profile: Profile, device: Device, request: Transmit) -> bool:
     outcome = step(profile, device, request)[1]
     ran = outcome.ran if isinstance(outcome, MessageTaken) else outcome
     return isinstance(ran, Ran) and [type(event) for event in ran.events] == [Sent]
+
+
+def with_misses_read(drafts: Callable[[Profile], Iterator[Draft]]) -> Callable[[Profile], Iterator[Draft]]:
+    """The same drafts; in IOTLB mode they end with reads of all misses, and of one that is not there."""
+
+    def all_drafts(profile: Profile) -> Iterator[Draft]:
+        for draft in drafts(profile):
+            tail = misses_left(profile, draft.requests)
+            yield replace(draft, requests=(*draft.requests, *tail), tail=len(tail))
+
+    return all_drafts
+
+
+def misses_left(profile: Profile, requests: tuple[Any, ...]) -> tuple[ReadMessage, ...]:
+    """The reads that show which misses are left after requests; none where there is no IOTLB, or they end with such."""
+    before, outcome = states(profile, requests)[-1]
+    device, _ = step(profile, before, requests[-1])
+    ends_so = isinstance(requests[-1], ReadMessage) and isinstance(outcome, Rejected)
+    if device.iotlb is None or ends_so:
+        return ()
+    return (ReadMessage(),) * (len(device.unread) + 1)
