@@ -74,6 +74,8 @@ void boot(void)
 	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 	write_file("/proc/dynamic_debug/control", "module vhost +p");
 	write_file("/proc/dynamic_debug/control", "module vhost_net +p");
+	/* What we write into the log is not to be held back. */
+	write_file("/proc/sys/kernel/printk_devkmsg", "on");
 	/* Large bitmaps are asked for and hardly used. */
 	write_file("/proc/sys/vm/overcommit_memory", "1");
 }

@@ -1,5 +1,7 @@
 #include "kernel_log.h"
 
+#include "channel.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,7 +18,7 @@ static unsigned count;
 
 void kernel_log_open(void)
 {
-	log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	log_fd = open("/dev/kmsg", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
 void kernel_log_skip(void)
@@ -33,7 +35,7 @@ static bool is_error(const char *record, const char *text)
 {
 	static const char *const others[] = { "Fail to send", "Truncated TX", "Discarded rx" };
 
-	if (strtoul(record, NULL, 10) % 8 != 7)
+	if (strtoul(record, NULL, 10) != 7)
 		return false;
 	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (strncmp(text, others[i], strlen(others[i])) == 0)
@@ -44,9 +46,13 @@ static bool is_error(const char *record, const char *text)
 void kernel_log_read(void)
 {
 	static const char words[] = "Translation failure -";
+	static const char end[] = "<7>gpaspec: end\n";
 	char record[2048], *text;
 	ssize_t length;
 
+	/* Some errors have no end of line: they can be read when something comes after them. */
+	if (write(log_fd, end, sizeof(end) - 1) < 0)
+		fatal("the kernel's log cannot be written: %s", strerror(errno));
 	/* EPIPE: the kernel has overwritten what we did not read in time. */
 	while ((length = read(log_fd, record, sizeof(record) - 1)) > 0 || (length < 0 && errno == EPIPE)) {
 		if (length < 0)

@@ -161,6 +161,8 @@ static void count_errors(struct errors errors[QUEUES], int first)
 
 	for (int queue = 0; queue < QUEUES; queue++)
 		errors[queue] = (struct errors){ drain(error_events[queue]), 0 };
+	if (errors[first].times > 0 || errors[second].times > 0)
+		kernel_log_read();
 	if (errors[first].times == 0 || errors[second].times == 0)
 		return;
 	errors[second].from = (unsigned)errors[first].times;
@@ -219,7 +221,6 @@ static uint32_t say_events(struct device *device)
 	bool sends_first = count > 0 && (order[0] == PACKETS || order[0] == ERROR_OF_TRANSMIT);
 	struct errors errors[QUEUES];
 
-	kernel_log_read();
 	count_errors(errors, sends_first ? TRANSMIT_QUEUE : RECEIVE_QUEUE);
 	for (int turn = 0; turn < QUEUES; turn++) {
 		bool sends = (turn == 0) == sends_first;
