@@ -14,8 +14,16 @@ from conformance.verdict import published
 from spec.profile import Profile
 from spec.step import MEMSLOT_OPERATIONS, VHOST_OPERATIONS
 from spec.units import PAGE_SIZE
+from spec.vhost.device import ACCESS_PLATFORM, INDIRECT, LOG_ALL, VERSION_1, has_feature
 
 UNSEEN = ("Blocked", "Discarded")  # a queue that waits in silence shows nothing to userspace
+# Features without which vectors of the vhost line would ask for nothing: every kernel has them.
+NEEDED_FEATURES = {
+    "LOG_ALL": LOG_ALL,
+    "INDIRECT": INDIRECT,
+    "VERSION_1": VERSION_1,
+    "ACCESS_PLATFORM": ACCESS_PLATFORM,
+}
 SHADOW_PAGING_BITS = 52  # the width of guest addresses where the processor does not translate them
 
 
@@ -42,6 +50,8 @@ def environment_from(name: str, hello: bytes, extra_facts: dict[str, str]) -> En
         raise TargetFailed(f"{name}: the probe's answer makes no sense ({wrong})") from None
     facts = {key.removeprefix("fact."): value for key, value in said.items() if key.startswith("fact.")}
     facts |= extra_facts | cross_checked(profile, facts)
+    if said.get("vhost") == "1":
+        facts |= facts_of_device(said, profile)
     operations = tuple(op.name for op in MEMSLOT_OPERATIONS)
     if said.get("vhost") == "1":
         operations += tuple(op.name for op in VHOST_OPERATIONS if op.request not in FOREIGN)
@@ -58,6 +68,18 @@ def device_switches(said: dict[str, str]) -> dict[str, Any]:
         "max_regions": int(said["max_regions"]),
         "iotlb_limit": int(said["iotlb_limit"]),
         "iotlb_mode": said["iotlb_mode"],
+    }
+
+
+def facts_of_device(said: dict[str, str], profile: Profile) -> dict[str, str]:
+    """What a reader is to know of a device: what no announcement confirms, and what it cannot be asked for."""
+    errors = "the kernel's log has an errno for each failed translation"
+    if said.get("error_numbers") != "1":
+        errors = "the kernel's log has no errno for a failed translation (no dynamic debug): errors have none"
+    return {
+        "vhost_features": hex(profile.features),
+        "vhost_iotlb_mode": f"{profile.iotlb_mode} as probed; nothing announces it",
+        "vhost_errors": errors,
     }
 
 
@@ -111,6 +133,12 @@ def contradictions(profile: Profile, facts: dict[str, str]) -> tuple[str, ...]:
     ):
         if fact in facts and facts[fact] != str(limit):
             found.append(f"{name} is {limit} as probed, but the module's parameter says {facts[fact]}")
+    if "vhost_features" in facts:
+        missing = [name for name, bit in NEEDED_FEATURES.items() if not has_feature(profile.features, bit)]
+        if missing:
+            found.append(f"features is {profile.features:#x} as probed, without {', '.join(missing)}")
+        elif not published("features", profile.features):
+            found.append(f"features is {profile.features:#x} as probed, which no known kernel has")
     # Nothing announces these: the published values are those that the kernel's source has.
     for name, value in (
         ("memfd_rebind_errno", profile.memfd_rebind_errno),

@@ -34,6 +34,16 @@ static uint8_t *ring(uint32_t queue)
 	return backing_bytes(RING_BACKING) + queue * QUEUE_ROOM;
 }
 
+struct vhost_vring_addr ring_places(uint32_t queue)
+{
+	uint64_t at = (uintptr_t)ring(queue);
+
+	return (struct vhost_vring_addr){ .index = queue,
+					  .desc_user_addr = at,
+					  .avail_user_addr = at + AVAILABLE,
+					  .used_user_addr = at + USED };
+}
+
 static uint32_t inner_count(const struct flat_descriptor *one)
 {
 	return one->bits & HAS_TABLE ? (uint32_t)(one->bits >> 16) : 0;

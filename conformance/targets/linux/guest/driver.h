@@ -5,6 +5,11 @@
 #include "device.h"
 #include "flat.h"
 
+#include <linux/vhost.h>
+
+/* Where the parts of a queue's ring are, as the kernel is told. */
+struct vhost_vring_addr ring_places(uint32_t queue);
+
 /* Offer the chain of a step. Leaves the vector where the ring has no room for it. */
 void offer_chain(struct device *device, uint32_t queue, const struct flat_step *step);
 

@@ -4,6 +4,8 @@
 #include "channel.h"
 #include "device.h"
 #include "device_memory.h"
+#include "driver.h"
+#include "kernel_log.h"
 #include "tap.h"
 #include "vm.h"
 
@@ -150,6 +152,35 @@ static bool iotlb_stays(void)
 	return stays;
 }
 
+/* Whether the kernel's log says why a translation fails: here of a packet in a table with nothing in it. */
+static bool log_has_errnos(void)
+{
+	struct device device;
+	struct vhost_vring_state size = { TRANSMIT_QUEUE, 1 };
+	struct vhost_vring_addr addresses = ring_places(TRANSMIT_QUEUE);
+	struct vhost_vring_file backend = { TRANSMIT_QUEUE, tap_fd };
+	struct {
+		struct flat_step step;
+		uint64_t pairs[4]; /* one descriptor */
+	} chain = { .step = { .ranges = 2 }, .pairs = { PAGE, PAGE } };
+
+	memory_for_device();
+	opened(&device);
+	must(set_features(&device, VERSION_1), "its features");
+	must(set_table(&device, 0), "an empty table");
+	must(ask(device.fd, VHOST_SET_VRING_NUM, &size), "the size of a ring");
+	must(ask(device.fd, VHOST_SET_VRING_ADDR, &addresses), "the place of a ring");
+	device_connect(&device, TRANSMIT_QUEUE);
+	must(ask(device.fd, VHOST_NET_SET_BACKEND, &backend), "a tap");
+	kernel_log_skip();
+	offer_chain(&device, TRANSMIT_QUEUE, &chain.step);
+	device_kick(TRANSMIT_QUEUE);
+	device_settle(&device);
+	kernel_log_read();
+	device_close(&device);
+	return kernel_log_errno(0, kernel_log_errors()) == EFAULT;
+}
+
 void probe_device(void (*say)(const char *format, ...))
 {
 	struct device device;
@@ -169,6 +200,7 @@ void probe_device(void (*say)(const char *format, ...))
 	device_close(&device);
 	say("iotlb_limit=%u\n", most_entries(announced("max_iotlb_entries")));
 	say("iotlb_mode=%s\n", iotlb_stays() ? "stays" : "follows");
+	say("error_numbers=%d\n", log_has_errnos());
 	say("fact.vhost_message_features=%llu\n", (unsigned long long)message_features);
 	say("fact.vhost_max_mem_regions=%u\n", announced("max_mem_regions"));
 	say("fact.vhost_max_iotlb_entries=%u\n", announced("max_iotlb_entries"));
