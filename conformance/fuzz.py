@@ -39,7 +39,7 @@ from conformance.target import (
     Trial,
 )
 from conformance.vector import Vector
-from conformance.verdict import agrees
+from conformance.verdict import steps_that_differ
 from spec.memslots.slot import EMPTY_VM
 from spec.outcome import MessageTaken, Outcome, Ran
 from spec.profile import PROFILES, Profile
@@ -238,11 +238,7 @@ def first_difference(
     results: Sequence[StepResult],
     environment: Environment | None,
 ) -> int | None:
-    unseen = environment.unseen if environment is not None else ()
-    for number, (request, outcome, result) in enumerate(zip(requests, outcomes, results, strict=False)):
-        if not agrees(request, outcome, result, unseen):
-            return number
-    return None
+    return next(steps_that_differ(requests, outcomes, results, environment), None)
 
 
 def judged(

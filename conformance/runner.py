@@ -265,7 +265,7 @@ def run_instance(
                 raise TargetFailed(f"{report.target} answered {answer.id!r} when {vector.id} was next")
             if isinstance(answer, Skipped) and not answer.reason.strip():
                 raise TargetFailed(f"{report.target} skipped vector {vector.id} without a reason")
-            judgement = judge(vector, expectations(vector, environment.profile), answer, environment.unseen)
+            judgement = judge(vector, expectations(vector, environment.profile), answer, environment)
             keep(report, journal, explained(judgement, listed), advance)
         extra = next(answers, None)
         if extra is not None:

@@ -123,7 +123,8 @@ class Environment:
     vectors are judged by the probed value, so such a value is a finding of its own.
 
     `unseen`: the names of events (`Blocked`, `Discarded`) that a target which looks from outside has no way to see.
-    It may leave them out, and no others; what sees everything leaves nothing out.
+    It may leave them out, and no others; what sees everything leaves nothing out. `errno` among them says that it
+    cannot read the errno of an error either.
     """
 
     name: str

@@ -6,15 +6,27 @@ seen has shown nothing, and is not run: see `shows_nothing`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from conformance.codec import outcome_json, switch_json
 from conformance.seen import device_answer_agrees
-from conformance.target import Answer, Crashed, Errored, Refused, Results, Skipped, StepResult, Unobservable
+from conformance.signals import Times, times_of
+from conformance.target import (
+    Answer,
+    Crashed,
+    Environment,
+    Errored,
+    ErrorSeen,
+    Refused,
+    Results,
+    Skipped,
+    StepResult,
+    Unobservable,
+)
 from conformance.vector import Step, Vector
-from spec.outcome import Outcome, Rejected, Written
+from spec.outcome import MessageTaken, Outcome, Ran, Rejected, Written
 from spec.profile import SWITCHES, Profile
 from spec.step import operation_of, step, subject_of
 
@@ -103,10 +115,13 @@ def expectations(vector: Vector, profile: Profile) -> tuple[Outcome, ...]:
 # Did it do what is expected? -------------------------------------------------------------------------------------
 
 
-def agrees(request: Any, expected: Outcome, result: StepResult, unseen: tuple[str, ...] = ()) -> bool:
+def agrees(
+    request: Any, expected: Outcome, result: StepResult, unseen: tuple[str, ...] = (), times: Times = ()
+) -> bool:
     """Whether a reported result is the expected one. Rejections are compared by errno: a kernel knows no rules.
 
-    `unseen` are the events that this target may leave out (`Environment.unseen`).
+    `unseen` is what this target may leave out (`Environment.unseen`). `times` says how often the events of what ran
+    are signalled (`conformance.signals`).
     """
     if isinstance(result, Unobservable):
         return not operation_of(request).changes_state
@@ -120,18 +135,47 @@ def agrees(request: Any, expected: Outcome, result: StepResult, unseen: tuple[st
             and result.segments == expected.segments
             and (result.stopped_by is None) == (expected.stopped_by is None)
         )
-    agreed = device_answer_agrees(expected, result, unseen)
+    agreed = device_answer_agrees(expected, result, unseen, times)
     return result == expected if agreed is None else agreed
 
 
+def steps_that_differ(
+    requests: Sequence[Any],
+    expected: Sequence[Outcome],
+    results: Sequence[StepResult],
+    environment: Environment | None,
+) -> Iterator[int]:
+    """The steps at which the results are not what is expected of a target that says this of itself. `environment` is
+    None for one that sees everything.
+    """
+    unseen: tuple[str, ...] = ()
+    times: list[Times] = []
+    if environment is not None:
+        unseen = environment.unseen
+        if any(sees_signals(result) for result in results):
+            times = times_of(environment.profile, requests[: len(results)])
+    for index, (request, wanted, result) in enumerate(zip(requests, expected, results, strict=False)):
+        if not agrees(request, wanted, result, unseen, times[index] if times else ()):
+            yield index
+
+
+def sees_signals(result: StepResult) -> bool:
+    """Whether a result tells of an error by how it was signalled."""
+    ran = result.ran if isinstance(result, MessageTaken) else result
+    return isinstance(ran, Ran) and any(isinstance(event, ErrorSeen) for event in ran.events)
+
+
 def differences(
-    steps: Sequence[Step], expected: Sequence[Outcome], results: Sequence[StepResult], unseen: tuple[str, ...] = ()
+    steps: Sequence[Step],
+    expected: Sequence[Outcome],
+    results: Sequence[StepResult],
+    environment: Environment | None = None,
 ) -> list[Difference]:
     """All steps at which the results are not what is expected."""
+    requests = [one.request for one in steps]
     return [
-        Difference(index, outcome_json(wanted), outcome_json(result))
-        for index, (one, wanted, result) in enumerate(zip(steps, expected, results, strict=True))
-        if not agrees(one.request, wanted, result, unseen)
+        Difference(index, outcome_json(expected[index]), outcome_json(results[index]))
+        for index in steps_that_differ(requests, expected, results, environment)
     ]
 
 
@@ -173,11 +217,10 @@ def shows_nothing(vector: Vector, results: Sequence[StepResult]) -> str:
     return f"what it is about cannot be observed here: {reasons[0]}" if reasons else ""
 
 
-def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer, unseen: tuple[str, ...] = ()) -> Judgement:
-    """The verdict on one answer, before the list of known deviations is asked.
-
-    `unseen` are the events that the target may leave out (`Environment.unseen`).
-    """
+def judge(
+    vector: Vector, expected: Sequence[Outcome], answer: Answer, environment: Environment | None = None
+) -> Judgement:
+    """The verdict on one answer of the target with this environment, before the list of known deviations is asked."""
 
     def verdict(name: str, reason: str = "", **more: Any) -> Judgement:
         return Judgement(vector.id, vector.family, vector.rules, name, reason, **more)
@@ -192,7 +235,7 @@ def judge(vector: Vector, expected: Sequence[Outcome], answer: Answer, unseen: t
         case Results(_, results):
             if len(results) != len(vector.steps):
                 return verdict(UNEXPLAINED, f"errored: {len(results)} results for {len(vector.steps)} steps")
-            found = differences(vector.steps, expected, results, unseen)
+            found = differences(vector.steps, expected, results, environment)
             if not found:
                 why = shows_nothing(vector, results)
                 return verdict(NOT_RUN, why) if why else verdict(PASSED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.seen import ERRNO
 from conformance.target import Environment, TargetFailed
 from conformance.targets.linux.flat_vhost import FOREIGN
 from conformance.verdict import published
@@ -55,8 +56,9 @@ def environment_from(name: str, hello: bytes, extra_facts: dict[str, str]) -> En
     operations = tuple(op.name for op in MEMSLOT_OPERATIONS)
     if said.get("vhost") == "1":
         operations += tuple(op.name for op in VHOST_OPERATIONS if op.request not in FOREIGN)
+    unseen = UNSEEN if said.get("error_numbers", "1") == "1" else (*UNSEEN, ERRNO)
     return Environment(
-        name, said.get("version", "?"), profile, operations, facts, contradictions(profile, facts), UNSEEN
+        name, said.get("version", "?"), profile, operations, facts, contradictions(profile, facts), unseen
     )
 
 
