@@ -47,6 +47,7 @@ static struct file file = { .f_flags = O_NONBLOCK };
 static struct inode inode;
 static struct vhost_net *net;
 static struct eventfd_ctx errors[QUEUES];
+static u64 log_base; /* where the owner has the dirty log: the last place that the device took */
 
 static struct vhost_virtqueue *queue_of(u64 number) { return &net->vqs[number % QUEUES].vq; }
 
@@ -69,6 +70,7 @@ static void begin(void)
 	max_mem_regions = words[0];
 	max_iotlb_entries = words[1];
 	user_limit = words[2];
+	log_base = 0;
 	tap_begin();
 	driver_begin();
 	BUG_ON(vhost_net_fops.open(&inode, &file));
@@ -171,7 +173,7 @@ static bool ring_is_wrong(void)
 static void answer_call(long result)
 {
 	static u64 marks[1 << 16];
-	size_t marked = pages_marked((uintptr_t)queue_of(0)->log_base, marks, ARRAY_SIZE(marks));
+	size_t marked = pages_marked(log_base, marks, ARRAY_SIZE(marks));
 	if (ring_is_wrong())
 		return;
 	answer(result < 0 ? REFUSED : DONE, 2 + event_words + marked);
@@ -251,6 +253,8 @@ static void call(void)
 	call_as_stranger(!words[0]);
 	long result = vhost_net_fops.unlocked_ioctl(&file, words[2], (unsigned long)argument);
 	call_as_stranger(false);
+	if (words[2] == VHOST_SET_LOG_BASE && !result)
+		memcpy(&log_base, argument, sizeof(log_base));
 	if (words[2] == VHOST_RESET_OWNER && !result)
 		driver_begin();
 	run_workers();

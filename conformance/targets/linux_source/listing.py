@@ -1,7 +1,8 @@
-"""Write this target's list of deviations anew: `python -m conformance.targets.linux_source.listing`.
+"""Write this target's list of deviations anew: `python -m conformance.targets.linux_source.listing [--add]`.
 
-Each vector that fails is listed under the known situation (`conformance.known`) that it meets at or before the step at
-which it fails first. A vector that meets none is not listed: it stays unexplained, and is printed.
+Each vector that fails is listed under the known situation (`conformance.known`) that explains it: the one that the
+first step that differs shows, or one before it of which what differs is the result (`explained`). A vector that none
+explains is not listed: it stays unexplained, and is printed. What was not listed before is listed only with `--add`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from conformance.explain import profile_of as profile_of_vector
 from conformance.files import load_vectors
 from conformance.known import KNOWN, known_here
 from conformance.runner import Plan, run_plan
+from conformance.targets.linux_source.explained import explanation
 from conformance.targets.linux_source.sources import VERSIONS
 from conformance.targets.linux_source.target import LinuxSource, profiles_of
 from conformance.vector import Vector
@@ -59,15 +61,17 @@ def entries(vectors: list[Vector], out: Path) -> tuple[list[dict[str, Any]], lis
     unexplained: list[str] = []
     for version in VERSIONS:
         for judgement in failures(version, vectors, out):
-            first = judgement.differences[0].step if judgement.differences else len(by_id[judgement.vector].steps) - 1
-            met = situations(f"linux-source-{version}", by_id[judgement.vector], first)
-            if not met or judgement.reason.startswith("errored"):
-                unexplained.append(f"{version}: {judgement.vector} {by_id[judgement.vector].title}: {judgement.reason}")
+            about = by_id[judgement.vector]
+            observed = {one.step: one.observed for one in judgement.differences}
+            observed = observed or {len(about.steps) - 1: {}}  # a crash
+            why = explanation(f"linux-source-{version}", about, observed)
+            if not why or judgement.reason.startswith("errored"):
+                unexplained.append(f"{version}: {about.id} {about.title}: {judgement.reason}")
                 continue
             seen: dict[str, Any] = {"crashed": True}
             if not judgement.crashed:
                 seen = {"differences": [{"step": one.step, "observed": one.observed} for one in judgement.differences]}
-            shown.setdefault((met[-1], judgement.vector, canonical(seen)), []).append(version)
+            shown.setdefault((why, about.id, canonical(seen)), []).append(version)
     groups: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
     for (situation, vector, what), versions in shown.items():
         groups.setdefault((situation, tuple(versions)), {}).setdefault(what, []).append(vector)
@@ -98,15 +102,46 @@ def text(found: list[dict[str, Any]]) -> str:
     return "[\n" + ",\n".join(parts) + "\n]\n"
 
 
-def main() -> int:
+def listed_now() -> set[tuple[str, str]]:
+    """The targets and vectors that the list has."""
+    entries = json.loads(LIST.read_text()) if LIST.is_file() else []
+    return {
+        (target, vector)
+        for entry in entries
+        for case in entry["cases"]
+        for vector in case["vectors"]
+        for target in entry["targets"]
+    }
+
+
+def new_ones(found: list[dict[str, Any]]) -> list[str]:
+    """A sentence for each vector that the list did not have."""
+    before = listed_now()
+    return [
+        f"{target}: {vector} as {entry['id']}"
+        for entry in found
+        for case in entry["cases"]
+        for vector in case["vectors"]
+        for target in entry["targets"]
+        if (target, vector) not in before
+    ]
+
+
+def main(arguments: list[str]) -> int:
     vectors = [one for one in load_vectors() if subject_of([each.request for each in one.steps]) is VHOST]
     found, unexplained = entries(vectors, Path("out") / "listing")
-    LIST.write_text(text(found))
-    print(f"{LIST}: {len(found)} deviations, {sum(len(c['vectors']) for e in found for c in e['cases'])} vectors")
     for line in unexplained:
         print("unexplained:", line)
+    new = new_ones(found)
+    for line in new:
+        print("new:", line)
+    if new and arguments != ["--add"]:
+        print(f"{LIST} stays as it is: {len(new)} are new; read them, then give --add")
+        return 1
+    LIST.write_text(text(found))
+    print(f"{LIST}: {len(found)} deviations, {sum(len(c['vectors']) for e in found for c in e['cases'])} vectors")
     return 1 if unexplained else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
