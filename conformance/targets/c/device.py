@@ -173,7 +173,8 @@ class VhostDevice:
 
     def translate(self, request: Translate) -> StepResult:
         room = min(request.room, self.most_segments)
-        found: Any = self.ffi.new("struct gpamap_segment[]", room)
+        # One more than it is told of: a library that takes it is wrong, and does not write where it may not.
+        found: Any = self.ffi.new("struct gpamap_segment[]", room + 1)
         reach: Any = self.ffi.new("struct gpamap_reach *")
         error = self.lib.gpamap_device_translate(
             self.device, request.queue, request.addr, request.length, request.access, found, room, reach

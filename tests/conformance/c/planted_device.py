@@ -616,8 +616,96 @@ DEVICE_BUGS: tuple[Bug, ...] = (
     ),
 )
 
+# Right for few, wrong for many: random sequences have too few of anything to show it.
+MANY_BUGS: tuple[Bug, ...] = (
+    bug(
+        "room-for-one-more",
+        "many segments",
+        "Where there is room for more than 64 segments, there is room for one more.",
+        ("translate.c", "if (reach->segments == room)", "if (reach->segments == room + (room > 64))"),
+    ),
+    bug(
+        "room-ends-at-64",
+        "many segments",
+        "A translation has 64 segments at most, whatever the room.",
+        ("translate.c", "if (reach->segments == room)", "if (reach->segments == (room > 64 ? 64 : room))"),
+    ),
+    bug(
+        "room-ends-at-1023",
+        "many segments",
+        "A translation has less than 1024 segments.",
+        ("translate.c", "if (reach->segments == room)", "if (reach->segments == (room > 1023 ? 1023 : room))"),
+    ),
+    bug(
+        "eight-entries-at-once",
+        "many entries",
+        "An invalidation takes eight entries, and no more.",
+        (
+            "table.c",
+            "if (mapping->first <= last && mapping->last >= first) {",
+            "if (mapping->first <= last && mapping->last >= first && at - from < 8) {",
+        ),
+    ),
+    bug(
+        "sixteen-entries-at-once",
+        "many entries",
+        "An invalidation takes sixteen entries, and no more.",
+        (
+            "table.c",
+            "if (mapping->first <= last && mapping->last >= first) {",
+            "if (mapping->first <= last && mapping->last >= first && at - stays < 16) {",
+        ),
+    ),
+    bug(
+        "eight-misses",
+        "many misses",
+        "A ninth unread miss takes the place of the oldest.",
+        (
+            "miss.c",
+            "\tmisses->newest = miss;\n}\n\n/* NULL: there is none. */",
+            "\tmisses->newest = miss;\n\tsize_t many = 0;\n"
+            "\tfor (struct miss *one = misses->oldest; one; one = one->next)\n\t\tmany++;\n"
+            "\tif (many > 8)\n\t\tmisses->oldest = misses->oldest->next;\n}\n\n/* NULL: there is none. */",
+        ),
+    ),
+    bug(
+        "two-segments-used",
+        "use of a part only",
+        "A translation notes the use of its first two segments.",
+        ("translate.c", "for (i = 0; i < count; i++)", "for (i = 0; i < count && i < 2; i++)"),
+    ),
+    bug(
+        "three-segments-used",
+        "use of a part only",
+        "A translation notes the use of its first three segments.",
+        ("translate.c", "for (i = 0; i < count; i++)", "for (i = 0; i < count && i < 3; i++)"),
+    ),
+)
+
 # What no vector can show where there are no rings: which queues are woken, and which misses still wait for an answer.
 WAITING_BUGS: tuple[Bug, ...] = (
+    bug(
+        "owner-leaves-what-waits",
+        "leftover",
+        "What a device waited for outlives its owner.",
+        (
+            "device.c",
+            "\tdevice->has_iotlb = false;\n\ttable_clear(&device->iotlb);\n\tforget_misses(device);\n\treturn 0;",
+            "\tdevice->has_iotlb = false;\n\ttable_clear(&device->iotlb);\n"
+            "\tmisses_drop(&device->memory, &device->unread);\n\treturn 0;",
+        ),
+    ),
+    bug(
+        "features-drop-what-waits",
+        "too much is forgotten",
+        "Entering the IOTLB mode again forgets the misses that were read.",
+        (
+            "device.c",
+            "\t\tdevice->has_iotlb = true;\n\t\ttable_clear(&device->iotlb);",
+            "\t\tdevice->has_iotlb = true;\n\t\ttable_clear(&device->iotlb);\n"
+            "\t\tmisses_drop(&device->memory, &device->pending);",
+        ),
+    ),
     bug(
         "woken-short-of-the-last-byte",
         "off by one at the end of an update",
