@@ -185,7 +185,7 @@ PLANTED = (
         "cpu_to_vhost32(vq, len + datalen + 4)",
         "four bytes too many are reported",
     ),
-    (VHOST, INDEX, f"((char *)vq->used)[0x7000]++; {INDEX}", "a byte behind the used ring is written"),
+    (VHOST, INDEX, f"if (!vq->iotlb) ((char *)vq->used)[0x7000]++; {INDEX}", "a byte behind the used ring is written"),
     (VHOST, USED_RING, f"{USED_RING} vhost_poll_queue(&vq->poll);", "a queue runs when its ring moves"),
     (VHOST, REFUSED, f"{REFUSED} vhost_iotlb_notify_vq(dev, msg);", "a refused update wakes who waits"),
     (VHOST, 'vq_err(vq, "Indirect d', 'vq_err(vq, "x"); vq_err(vq, "Indirect d', "an error is signalled three times"),
