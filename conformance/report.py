@@ -14,11 +14,14 @@ from rich.text import Text
 
 from conformance.codec import canonical, profile_json
 from conformance.runner import OUT, Report
+from conformance.seen import ERRNO
 from conformance.target import Environment
 from conformance.verdict import DEVIATING, NOT_RUN, UNEXPLAINED, Judgement
 from spec.profile import Profile
 
 LONGEST_FACT = 160  # characters; --json has all of it
+NOT_COMPARED = "not_compared"  # the fact in which a target says what it does not show
+SILENT = {"Blocked": "a queue waits for what it may not reach", "Discarded": "a packet was dropped"}
 
 
 def reports_json(reports: Sequence[Report]) -> dict[str, Any]:
@@ -39,6 +42,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "failure": report.failure or report.unavailable,
         "stale": report.stale,
         "contradictions": contradictions(report),
+        "not_compared": not_compared(report),
         "not_run_reasons": not_run_reasons(report),
         "unexplained_vectors": [
             {
@@ -102,6 +106,8 @@ def print_reports(
     for report in reports:
         for environments in grouped(report):
             say(console, report.target, "bold", identity(environments))
+        for sentence in not_compared(report):
+            say(console, f"{report.target}:", "", f"not compared: {sentence}", whole="dim")
     for report in reports:
         print_problems(console, report, most, out, options)
         print_reasons(console, report)
@@ -168,6 +174,20 @@ def print_problems(console: Console, report: Report, most: int, out: Path, optio
 def contradictions(report: Report) -> list[str]:
     """Where a target does not do what it announces of itself, one sentence each."""
     return list(getattr(report, "contradictions", []))
+
+
+def not_compared(report: Report) -> list[str]:
+    """What the verdicts on a target say nothing of, because it does not show it; one sentence each."""
+    found: dict[str, None] = {}
+    for environment in report.environments:
+        events = [SILENT[name] for name in environment.unseen if name in SILENT]
+        if events:
+            found[f"whether {' or '.join(events)}: it does so in silence"] = None
+        if ERRNO in environment.unseen:
+            found["the errno of an error: it gives none that can be read"] = None
+        if environment.facts.get(NOT_COMPARED):
+            found[environment.facts[NOT_COMPARED]] = None
+    return list(found)
 
 
 def problem(one: Judgement) -> str:

@@ -115,6 +115,22 @@ def test_contradictions_are_shown() -> None:
     assert reports_json([one])["targets"][0]["contradictions"] == ["announces 32764 slots, takes 32765 [really]"]
 
 
+def test_what_is_not_compared_is_said() -> None:
+    """Also what only one of several instances cannot show; a target that shows everything has nothing to say."""
+    seeing = Environment("x", "1", Profile(), ())
+    blind = Environment("x", "1", Profile(), (), {"not_compared": "how warm it is [really]"}, (), ("Blocked", "errno"))
+    said = [
+        "whether a queue waits for what it may not reach: it does so in silence",
+        "the errno of an error: it gives none that can be read",
+        "how warm it is [really]",
+    ]
+    one = report("x", environments=[seeing, blind])
+    assert reports_json([one])["targets"][0]["not_compared"] == said
+    for sentence in said:
+        assert f"x: not compared: {sentence}\n" in printed(one)
+    assert "not compared" not in printed(report("x", environments=[seeing]))
+
+
 def test_the_way_to_more_can_be_followed() -> None:
     difference = Difference(0, {"done": True}, {"error": "ENOMEM"})
     bad = report("mylib", *(judged(UNEXPLAINED, number=n, differences=(difference,)) for n in range(3)))

@@ -193,6 +193,18 @@ def test_after_a_rejection_the_state_is_read_back(vectors: list[Vector]) -> None
             assert after & looks, vector.id
 
 
+def test_in_iotlb_mode_no_miss_is_left_unread(vectors: list[Vector]) -> None:
+    """Of several misses in one step a kernel shows one: what else there is, or is not, shows at the end."""
+    ends = 0
+    for vector in (one for one in vectors if is_about(one, VHOST)):
+        state, outcome = states(profile_of(vector), requests_of(vector))[-1]
+        device, _ = step(profile_of(vector), state, vector.steps[-1].request)
+        if device.iotlb is not None:
+            ends += 1
+            assert isinstance(vector.steps[-1].request, ReadMessage) and isinstance(outcome, Rejected), vector.id
+    assert ends > 900
+
+
 # Pairs of rules --------------------------------------------------------------------------------------------------
 
 
