@@ -1,10 +1,13 @@
 """Write the vhost part of this target's list of deviations anew, from the results of a run on all kernels.
 
-    gpaspec check linux --kernel 5.10 --kernel 6.1 ...; python -m conformance.targets.linux.listing [out/results]
+    gpaspec check linux --kernel 5.10 --kernel 6.1 ...
+    python -m conformance.targets.linux.listing [--add] [out/results]
 
-Each vhost vector that fails is listed under the known situation (`conformance.known`) that it meets at or before the
-step at which it fails first. A vector that meets none is not listed: it stays unexplained, and is printed. Entries
-about memslots stay as they are: each of those was explained by hand.
+Each vhost vector that fails is listed under the known situation (`conformance.known`) that explains it: the one that
+the first step that differs shows, or one before it of which what differs is the result
+(`conformance.targets.linux_source.explained`). A vector that none explains is not listed: it stays unexplained, and is
+printed. A vector that was not listed before is listed only with `--add`. Entries about memslots stay as they are: each
+of those was explained by hand.
 """
 
 from __future__ import annotations
@@ -17,13 +20,18 @@ from typing import Any
 from conformance.codec import canonical
 from conformance.files import load_vectors
 from conformance.targets.linux.fetch import VERSIONS
-from conformance.targets.linux_source.listing import SITUATIONS, situations, text
+from conformance.targets.linux.flat import NO_QUERY
+from conformance.targets.linux.profile import UNSEEN
+from conformance.targets.linux_source.explained import explanation
+from conformance.targets.linux_source.listing import SITUATIONS, text
 from conformance.vector import Vector
 from conformance.verdict import DEVIATING, UNEXPLAINED
 from spec.step import VHOST, subject_of
+from spec.vhost.observe import ObserveMaps
 
 LIST = Path(__file__).parent / "deviations.json"
 POSSIBLE = ["linux-*-own-modules", "linux-own-*"]  # kernels that nobody has seen yet
+NEWEST = "7.3"  # what it does no more, a kernel that nobody has seen yet is not to do
 
 # Where the situation is known and a kernel does something else in it: an id, why, and where that was seen.
 OTHERWISE: dict[tuple[str, tuple[str, ...]], tuple[str, str, str]] = {
@@ -50,6 +58,15 @@ def failures(results: Path, version: str) -> list[dict[str, Any]]:
     return [line for line in lines if line.get("verdict") in (DEVIATING, UNEXPLAINED)]
 
 
+def why_of(version: str, vector: Vector, observed: dict[int, dict[str, Any]]) -> str:
+    """The situation that explains what a kernel shows, or nothing. What userspace cannot ask for says nothing."""
+    asked = [number for number, one in enumerate(vector.steps) if isinstance(one.request, ObserveMaps)]
+    unseen: dict[int, dict[str, Any]] = {number: {"unobservable": NO_QUERY} for number in asked}
+    after = {number: one for number, one in unseen.items() if number > min(observed)}
+    name = f"linux-{version}"
+    return explanation(name, vector, observed | after, UNSEEN) or explanation(name, vector, observed | unseen, UNSEEN)
+
+
 def shown_by(version: str, vectors: dict[str, Vector], lines: list[dict[str, Any]]) -> tuple[list[Shown], list[str]]:
     """What a kernel's failures show, and sentences about those that no situation explains."""
     found, unexplained = [], []
@@ -58,12 +75,12 @@ def shown_by(version: str, vectors: dict[str, Vector], lines: list[dict[str, Any
         if vector is None:  # a memslot vector
             continue
         differences = [{"step": one["step"], "observed": one["observed"]} for one in line.get("differences", [])]
-        first = differences[0]["step"] if differences else len(vector.steps) - 1
-        met = situations(f"linux-{version}", vector, first)
-        if not met or not differences:
+        observed = {one["step"]: one["observed"] for one in differences}
+        why = why_of(version, vector, observed) if observed else ""
+        if not why:
             unexplained.append(f"{version}: {vector.id} {vector.title}: {line.get('reason', '')[:200]}")
             continue
-        found.append((met[-1], vector.id, canonical({"differences": differences})))
+        found.append((why, vector.id, canonical({"differences": differences})))
     return found, unexplained
 
 
@@ -81,7 +98,7 @@ def entries(shown: dict[Shown, list[str]]) -> list[dict[str, Any]]:
             {
                 "id": id_ or f"{situation}{suffix}",
                 "targets": [f"linux-{version}" for version in those],
-                "possible": POSSIBLE,
+                "possible": POSSIBLE if NEWEST in those else [],
                 "rule": one.rule,
                 "reason": reason,
                 "source": source,
@@ -91,8 +108,21 @@ def entries(shown: dict[Shown, list[str]]) -> list[dict[str, Any]]:
     return listed
 
 
+def pairs_of(listed: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    """The (target, vector) pairs of entries."""
+    return {
+        (target, vector)
+        for entry in listed
+        for target in entry["targets"]
+        for case in entry["cases"]
+        for vector in case["vectors"]
+    }
+
+
 def main(arguments: list[str]) -> int:
-    results = Path(arguments[0] if arguments else "out/results")
+    add = "--add" in arguments
+    paths = [one for one in arguments if one != "--add"]
+    results = Path(paths[0] if paths else "out/results")
     about = {one.id: one for one in load_vectors() if subject_of([each.request for each in one.steps]) is VHOST}
     shown: dict[Shown, list[str]] = {}
     unexplained: list[str] = []
@@ -101,12 +131,19 @@ def main(arguments: list[str]) -> int:
         unexplained += left
         for one in found:
             shown.setdefault(one, []).append(version)
-    memslots = [entry for entry in json.loads(LIST.read_text()) if entry["rule"].startswith("KVM.")]
+    before = json.loads(LIST.read_text())
+    memslots = [entry for entry in before if entry["rule"].startswith("KVM.")]
     listed = entries(shown)
-    LIST.write_text(json.dumps(memslots, indent=1)[:-2] + ",\n" + text(listed)[2:] if listed else text(memslots))
-    print(f"{LIST}: {len(listed)} deviations of the vhost line")
     for line in unexplained:
         print("unexplained:", line)
+    new = sorted(pairs_of(listed) - pairs_of(before))
+    for target, name in new:
+        print(f"new: {target}: {name} {about[name].title}")
+    if new and not add:
+        print(f"{LIST} stays as it is: {len(new)} are new; read them, then give --add")
+        return 1
+    LIST.write_text(json.dumps(memslots, indent=1)[:-2] + ",\n" + text(listed)[2:] if listed else text(memslots))
+    print(f"{LIST}: {len(listed)} deviations of the vhost line")
     return 1 if unexplained else 0
 
 

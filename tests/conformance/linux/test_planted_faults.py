@@ -1,4 +1,4 @@
-"""Faults of a kernel, planted into a copy of the guest program: what the kernel did right is spoilt before it is looked at.
+"""Faults of a kernel, planted into a copy of the guest program: what the kernel did right is spoilt before it is seen.
 Each must be seen.
 """
 
