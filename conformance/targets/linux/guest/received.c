@@ -251,11 +251,27 @@ static uint32_t pieces_found(uint32_t from, uint32_t length)
 	return pieces;
 }
 
+/* Whether packets after this one have the lengths that were reported last, so many of them, in this order. */
+static bool others_follow(const struct device *device, uint32_t packet, uint32_t header, uint32_t count)
+{
+	for (; count > 0; count--) {
+		uint32_t length = used_length(device, RECEIVE_QUEUE, count);
+
+		do
+			packet++;
+		while (packet < sent && header + frames[packet] != length);
+		if (packet >= sent)
+			return false;
+	}
+	return true;
+}
+
 /*
  * The packet of this length, of those that may be waiting, whose frame is found in the fewest pieces: that of another is
- * found scattered, if at all. Its bytes are taken. Its number, or `sent`.
+ * found scattered, if at all. After it there must be those for the `after` chains that were used later. Its bytes are
+ * taken. Its number, or `sent`.
  */
-static uint32_t find_best(uint32_t header, uint32_t length, uint32_t *left)
+static uint32_t find_best(const struct device *device, uint32_t header, uint32_t length, uint32_t after, uint32_t *left)
 {
 	size_t room = (page_count + 1) * PAGE / 8;
 	uint8_t *before = malloc(room);
@@ -265,8 +281,8 @@ static uint32_t find_best(uint32_t header, uint32_t length, uint32_t *left)
 		leave(ERRORED, "no memory");
 	memcpy(before, taken, room);
 	for (uint32_t packet = next; packet < sent; packet++) {
-		if (header + frames[packet] == length && find_packet(packet, header, left) &&
-		    pieces_found(header, length) < fewest) {
+		if (header + frames[packet] == length && others_follow(device, packet, header, after) &&
+		    find_packet(packet, header, left) && pieces_found(header, length) < fewest) {
 			fewest = pieces_found(header, length);
 			best = packet;
 		}
@@ -352,7 +368,7 @@ static uint32_t say_packets(const struct device *device, uint32_t count)
 		struct found *one = &founds[found];
 		uint32_t length = used_length(device, RECEIVE_QUEUE, back);
 
-		one->packet = find_best(header, length, &one->left);
+		one->packet = find_best(device, header, length, back - 1, &one->left);
 		if (one->packet == sent)
 			continue;
 		one->where = malloc(length * sizeof(*where));
