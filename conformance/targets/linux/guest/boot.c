@@ -75,7 +75,7 @@ void boot(void)
 	write_file("/proc/dynamic_debug/control", "module vhost +p");
 	write_file("/proc/dynamic_debug/control", "module vhost_net +p");
 	/* What we write into the log is not to be held back. */
-	write_file("/proc/sys/kernel/printk_devkmsg", "on");
+	write_file("/proc/sys/kernel/printk_devkmsg", "on\n");
 	/* Large bitmaps are asked for and hardly used. */
 	write_file("/proc/sys/vm/overcommit_memory", "1");
 }
