@@ -72,6 +72,8 @@ def cell(counts: dict[str, int]) -> Text:
 
 
 def heading(report: Report) -> str:
+    if report.target.startswith("linux-source-"):
+        return f"source {report.target.removeprefix('linux-source-')}"
     if report.target.startswith("linux-") and report.target != "linux-host":
         return f"linux {report.target.removeprefix('linux-')} (VM)"
     return report.target
