@@ -218,7 +218,17 @@ def children_of(pid: int) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_keeps_results_and_ends_what_was_started(tmp_path: Path, number: signal.Signals) -> None:
     """An adapter that hangs at its third vector, and a user (or a system) that has enough of it."""
-    command = [sys.executable, "-m", "conformance.cli", "check", bad("hang"), "--family", "KVM.SLOT", "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "conformance.cli",
+        "check",
+        bad("hang"),
+        "--family",
+        "KVM.SLOT",
+        "--out",
+        str(tmp_path),
+    ]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
