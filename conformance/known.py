@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from spec.outcome import Broken, MessageTaken, Outcome, Ran, Received, Rejected
+from spec.outcome import Broken, MessageTaken, Missed, Outcome, Ran, Received, Rejected
 from spec.profile import Profile
 from spec.step import step
 from spec.units import U64
@@ -24,7 +24,7 @@ from spec.vhost.backend import SetBackend
 from spec.vhost.chain import bytes_in
 from spec.vhost.device import GUEST_BYTES_PER_LOG_BYTE, QUEUES, Chain, Device, is_host_range
 from spec.vhost.mem_table import SetMemTable
-from spec.vhost.messages import FRAMINGS, INVALIDATE, NEEDED_BYTES, UPDATE, WriteMessage
+from spec.vhost.messages import FRAMINGS, INVALIDATE, NEEDED_BYTES, UPDATE, WriteMessage, is_answered
 from spec.vhost.queue_io import Offer, Transmit
 from spec.vhost.ring import LOG_BASE, SetLogBase, SetRingAddresses, SetRingSize, queue_named, with_addresses
 from spec.vhost.run import RECEIVES, SENDS, WHOLE_FIELD
@@ -178,7 +178,24 @@ def ring_kept(profile: Profile, device: Device, request: Any, outcome: Outcome) 
     return moves and device.iotlb is not None and not queue_named(device, request).has_no_ring()
 
 
+def asks_again(profile: Profile, device: Device, request: Any, outcome: Outcome) -> bool:
+    """A queue misses while a miss waits that this request does not answer."""
+    waiting = device.unread + device.pending
+    if message(request, UPDATE):
+        waiting = device.unread + tuple(miss for miss in device.pending if not is_answered(miss, request))
+    events = () if (done := ran(outcome)) is None else done.events
+    return len(waiting) > 0 and any(isinstance(event, Missed) for event in events)
+
+
 KNOWN: tuple[Known, ...] = (
+    Known(
+        "a-queue-asks-once-7.3",
+        ("linux-7.3",),
+        "A queue that has asked for a byte asks for none again before that miss is answered or forgotten.",
+        "XLATE.IN_IOTLB",
+        "drivers/vhost/vhost.c vhost_iotlb_miss (7.3: vq->iotlb_miss)",
+        asks_again,
+    ),
     Known(
         "a-descriptor-that-wraps-asks-for-a-miss",
         KERNELS,
