@@ -27,7 +27,8 @@ from .device_differential import device_difference
 from .device_requests import random_device_case
 from .differential import difference
 from .planted import BUGS, Bug, EditDoesNotApply, bug, plant, planted_base
-from .planted_device import DEVICE_BUGS, MANY_BUGS, WAITING_BUGS
+from .planted_device import DEVICE_BUGS, MANY_MISSES_BUGS, WAITING_BUGS
+from .planted_table import MANY_ENTRIES_BUGS, TABLE_BUGS
 from .requests import random_case
 
 pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
@@ -38,7 +39,8 @@ SEQUENCES = 4000
 NO_VECTOR_YET: dict[str, str] = {}
 
 
-ALL_BUGS = (*BUGS, *DEVICE_BUGS, *MANY_BUGS)
+MANY_BUGS = (*MANY_ENTRIES_BUGS, *MANY_MISSES_BUGS)
+ALL_BUGS = (*BUGS, *TABLE_BUGS, *DEVICE_BUGS, *MANY_BUGS)
 
 Asked = tuple[Vector, CInProcess]  # a vector, and the first of the library's targets that it applies to
 FOUND: dict[str, None] = {}  # the vectors that found something, by id
@@ -75,7 +77,7 @@ def first_that_finds(library: Library, asked: Iterable[Asked]) -> Vector | None:
 def test_there_are_many_bugs_of_different_kinds() -> None:
     names = [one.name for one in (*ALL_BUGS, *WAITING_BUGS)]
     assert len(set(names)) == len(names)
-    for bugs, least in ((BUGS, 20), ((*DEVICE_BUGS, *MANY_BUGS), 25)):
+    for bugs, least in ((BUGS, 20), ((*TABLE_BUGS, *DEVICE_BUGS, *MANY_BUGS), 25)):
         found = [one for one in bugs if one.name not in NO_VECTOR_YET]
         assert len({one.kind for one in found}) >= least
     assert set(NO_VECTOR_YET) < {one.name for one in ALL_BUGS}
@@ -113,7 +115,7 @@ def test_random_sequences_find_it(one: Bug) -> None:
     assert any(difference(library, *random_case(random)) for _ in range(SEQUENCES)), one.sentence
 
 
-@pytest.mark.parametrize("one", (*DEVICE_BUGS, *WAITING_BUGS), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", (*TABLE_BUGS, *DEVICE_BUGS, *WAITING_BUGS), ids=lambda one: one.name)
 def test_random_sequences_for_a_device_find_it(one: Bug) -> None:
     with planted_base(one) as base:
         library = Library(base)
