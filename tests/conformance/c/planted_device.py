@@ -1,4 +1,4 @@
-"""Bugs planted by hand in the C library's device and its messages, and in who waits for an answer, as `planted.py` has them for its slots."""
+"""Bugs planted by hand in the C library's device, its messages and its wake-ups, as in `planted.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bugs planted by hand in the C library's tables and IOTLB, and in the translation through them, as `planted.py` has them for its slots."""
+"""Bugs planted by hand in the C library's tables, IOTLB and translation, as in `planted.py`."""
 
 from __future__ import annotations
 
