@@ -101,11 +101,11 @@ def download(version: str) -> Kernel:
     mirror = debian_mirror(machine_sources())
     if mirror is None:
         raise TargetUnavailable(f"this machine's apt has no Debian mirror to fetch kernel {version} from: {otherwise}")
-    apt = Apt(distribution, mirror)
     try:
-        apt.update()
-        packages = apt.packages_to_take()
-        return unpack(version, apt, packages)
+        with cache_lock(f"apt-{distribution.suite}"):
+            apt = Apt(distribution, mirror)
+            apt.update()
+            return unpack(version, apt, apt.packages_to_take())
     except subprocess.TimeoutExpired as late:
         raise TargetUnavailable(
             f"kernel {version} did not arrive within {late.timeout:.0f} s: try again, {otherwise}"
@@ -136,7 +136,8 @@ class Package:
 
 
 class Apt:
-    """apt with private lists for one Debian suite."""
+    """apt with private lists for one Debian suite. Two at a time for one suite would be in each other's way: whoever
+    uses it holds the cache's lock `apt-<suite>`."""
 
     def __init__(self, distribution: Distribution, mirror: Source) -> None:
         self.distribution = distribution

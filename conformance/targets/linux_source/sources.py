@@ -133,9 +133,10 @@ def download(version: str) -> Sources:
             f"this machine's apt has no Debian mirror to fetch the sources of {version} from: {otherwise}"
         )
     try:
-        apt = Apt(distribution, mirror)
-        apt.update()
-        return unpack(version, apt, apt.show(distribution.package))
+        with cache_lock(f"apt-{distribution.suite}"):
+            apt = Apt(distribution, mirror)
+            apt.update()
+            return unpack(version, apt, apt.show(distribution.package))
     except subprocess.TimeoutExpired as late:
         raise TargetUnavailable(
             f"the sources of {version} did not arrive within {late.timeout:.0f} s: try again, {otherwise}"

@@ -1,4 +1,4 @@
-"""The sources of a kernel for these tests: from the cache or $GPASPEC_LINUX_SOURCE; nothing is fetched."""
+"""The kernel's code, compiled and started, for these tests."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from conformance.target import TargetUnavailable
-from conformance.targets.linux_source.sources import VERSIONS, cached_sources, named_source
 from conformance.targets.linux_source.target import LinuxSource
 
-
-def there(version: str) -> bool:
-    return cached_sources(version) is not None or named_source(version) is not None
+from .versions import missing, parameters
 
 
-@pytest.fixture(params=list(VERSIONS))
+@pytest.fixture(params=parameters())
 def target(request: pytest.FixtureRequest) -> Iterator[LinuxSource]:
-    """The target for each version whose sources are here, started."""
-    if not there(request.param):
-        pytest.skip(f"the sources of {request.param} are not in the cache: `gpaspec check linux-source` fetches them")
+    """The target for each version, started. Skipped where its sources cannot be had."""
+    if missing(request.param):
+        pytest.skip(missing(request.param))
     one = LinuxSource(request.param)
     try:
         one.start()
-    except TargetUnavailable as missing:
-        pytest.fail(str(missing))
+    except TargetUnavailable as broken:
+        pytest.fail(str(broken))
     yield one
     one.stop()

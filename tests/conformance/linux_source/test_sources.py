@@ -7,11 +7,16 @@ import json
 import shutil
 import subprocess
 import tarfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from conformance.target import TargetUnavailable
+from conformance.targets.linux import fetch
+from conformance.targets.linux.sources import Source
 from conformance.targets.linux_source import sources
 from conformance.targets.linux_source.build import differences, leave_out_other_headers
 from conformance.targets.linux_source.sources import CODE, HEADERS, Sources, cached_sources, sources_for, take_files
@@ -111,6 +116,31 @@ def test_what_is_cached_and_not_complete_is_not_there(tmp_path: Path) -> None:
     assert cached_sources("6.1") == Sources(directory / "some", "Debian")
     (directory / "some" / "lib/rbtree.c").unlink()
     assert cached_sources("6.1") is None
+
+
+def test_two_downloads_from_one_suite_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    class SlowApt:
+        def __init__(self, distribution: fetch.Distribution, mirror: Source) -> None:
+            seen.append(f"begins {distribution.suite}")
+
+        def update(self) -> None:
+            time.sleep(0.3)
+            seen.append("ends")
+            raise fetch.AptFailed("no network")
+
+    def ask(download: Callable[[str], object]) -> None:
+        with pytest.raises(TargetUnavailable, match="no network"):
+            download("6.1")
+
+    monkeypatch.setattr(shutil, "which", lambda tool: f"/bin/{tool}")
+    for module in (fetch, sources):
+        monkeypatch.setattr(module, "Apt", SlowApt)
+        monkeypatch.setattr(module, "debian_mirror", lambda _: Source("http://mirror.example", (), (), ""))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(ask, (fetch.download, sources.download)))
+    assert seen == ["begins bookworm", "ends"] * 2
 
 
 def test_differences_are_found_by_words_in_the_files(tmp_path: Path) -> None:
