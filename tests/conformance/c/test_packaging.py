@@ -13,28 +13,16 @@ import pytest
 
 from conformance.targets.c import build
 
+from .compilers import BUILDS, cxx_of, need
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (shutil.which("make") and shutil.which("pkg-config")), reason="no make or no pkg-config"),
 ]
 
 TAKEN = ("include", "src", "examples", "Makefile", "gpamap.pc.in")
+STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]
 EXAMPLES = sorted((build.HERE / "examples").glob("*.c")) + sorted((build.HERE / "examples").glob("*.cc"))
-CXX = {"cc": "c++", "gcc": "g++", "clang": "clang++"}
-
-
-def compiles(flags: str) -> bool:
-    """Whether a program can be compiled and linked so, for example for 32 bits."""
-    command = [*flags.split(), "-xc", "-", "-o", os.devnull]
-    if shutil.which(command[0]) is None:
-        return False
-    program = '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n'
-    return (
-        subprocess.run(command, input=program, text=True, capture_output=True, timeout=60, check=False).returncode == 0
-    )
-
-
-BUILDS = ["gcc", "clang", "gcc -m32", "clang -m32"]
 
 
 @dataclass(frozen=True)
@@ -49,17 +37,10 @@ class Installed:
         return self.root / "opt" / "gpamap" / "lib"
 
     def compiler_for(self, source: Path) -> list[str]:
-        name, *flags = self.cc.split()
-        language = ["-std=c++17"] if source.suffix == ".cc" else ["-std=c11"]
-        return [
-            CXX[name] if source.suffix == ".cc" else name,
-            *flags,
-            *language,
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-pthread",
-        ]
+        """Skips the test where there is none."""
+        if source.suffix == ".cc":
+            return [*need(cxx_of(self.cc), "c++"), "-std=c++17", *STRICT]
+        return [*need(self.cc), "-std=c11", *STRICT]
 
     def pkg_config(self, *options: str) -> list[str]:
         environment = {
@@ -92,8 +73,7 @@ def taken_away(to: Path) -> Path:
 @pytest.fixture(scope="module", params=BUILDS)
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     cc: str = request.param
-    if not compiles(cc):
-        pytest.skip(f"{cc} compiles nothing here")
+    need(cc)
     base = tmp_path_factory.mktemp("packaging")
     here = taken_away(base / "lib gpamap")
     where = ["PREFIX=/opt/gpamap", f"DESTDIR={base / 'root'}"]
@@ -147,8 +127,6 @@ def test_libc_is_all_that_it_needs(installed: Installed) -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_prints_what_it_should(installed: Installed, example: Path, linked: str, tmp_path: Path) -> None:
     command = installed.compiler_for(example)
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"no {command[0]}")
     if linked == "shared":
         libraries = installed.pkg_config("--libs")
     else:
@@ -187,20 +165,20 @@ def test_uninstall_leaves_nothing(tmp_path: Path) -> None:
     assert [path for path in (tmp_path / "root").rglob("*") if not path.is_dir()] == []
 
 
-@pytest.mark.parametrize("cc", ["cc", "clang -m32"])
+@pytest.mark.parametrize("cc", BUILDS)
 def test_make_check_compares_what_the_examples_print(cc: str, tmp_path: Path) -> None:
-    if not compiles(cc):
-        pytest.skip(f"{cc} compiles nothing here")
+    need(cc)
+    need(cxx_of(cc), "c++")
     here = taken_away(tmp_path / "gpamap")
-    command = ["make", "check", f"CC={cc}", f"CXX={CXX[cc.split()[0]]} {' '.join(cc.split()[1:])}"]
+    command = ["make", "check", f"CC={cc}", f"CXX={cxx_of(cc)}"]
     assert said(command, cwd=here).count(": good with ") == 2 * len(EXAMPLES)
     (here / "examples" / "device.c.expected").write_text("something else\n")
     done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode != 0 and "something else" in done.stdout
 
 
-@pytest.mark.skipif(shutil.which("musl-gcc") is None, reason="no musl-gcc")
 def test_another_libc_will_do(tmp_path: Path) -> None:
+    need("musl-gcc")
     here = taken_away(tmp_path / "gpamap")
     said(["make", "CC=musl-gcc", "CFLAGS=-O2 -Werror"], cwd=here)
     for example in EXAMPLES:
