@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A table on both sides. */
+#include <stdlib.h>
+
+#include "fuzz.h"
+
+#define RECENT 64
+#define MOST_REPLACED 2048
+
+static struct gpamap_table *of_library, *of_naive;
+static struct gpamap_table_config config;
+static struct gpamap_entry recent[RECENT];
+static size_t next;
+
+static bool make(void)
+{
+	uint8_t which = take8();
+	int error;
+
+	memset(recent, 0, sizeof(recent));
+	next = 0;
+	config = (struct gpamap_table_config){.limit = take16() % 4097, .retirement = which % 3};
+	if (which == 0xff)
+		config.retirement = take32();
+	config.zalloc = heap_zalloc;
+	config.release = heap_release;
+	config.context = &manner;
+	TELL("table limit=0x%zx retirement=0x%" PRIx32 "\n", config.limit, config.retirement);
+	if (which < 0xff && which & 0x80)
+		heap_fail(which >> 2 & 7, which & 0x40);
+	do {
+		count_operation();
+		error = library.table_create(&config, &of_library);
+	} while (again(error, true));
+	same_answer(error, naive.table_create(&config, &of_naive));
+	return !error;
+}
+
+static void end(void)
+{
+	library.table_destroy(of_library);
+	naive.table_destroy(of_naive);
+}
+
+static size_t count(void)
+{
+	return naive.table_entries(of_naive, NULL, 0);
+}
+
+static void compare(void)
+{
+	same_entries("entry", of_library, of_naive, ROOM_FOR_ENTRIES);
+}
+
+/* ---- Changes ---- */
+
+static void add(const struct gpamap_entry *entry)
+{
+	bool full = count() >= config.limit;
+	int error;
+
+	TELL("add first=0x%" PRIx64 " last=0x%" PRIx64 " host=0x%" PRIx64 " perm=0x%" PRIx32 "\n", entry->first,
+	     entry->last, entry->host, entry->perm);
+	do {
+		count_operation();
+		error = library.table_add(of_library, entry);
+	} while (again(error, !full));
+	same_answer(error, naive.table_add(of_naive, entry));
+	recent[next++ % RECENT] = *entry;
+	remember(entry->first);
+	remember(entry->last);
+}
+
+static struct gpamap_entry take_entry(void)
+{
+	struct gpamap_entry entry = {.first = take_number()};
+	uint8_t perm;
+
+	entry.last = entry.first + take_size() - 1;
+	entry.host = take_number();
+	perm = take8();
+	entry.perm = perm < 0xf8 ? perm % 4 : take32();
+	return entry;
+}
+
+static void remove_entry(const struct gpamap_entry *entry)
+{
+	int error;
+
+	TELL("remove first=0x%" PRIx64 " last=0x%" PRIx64 " host=0x%" PRIx64 "\n", entry->first, entry->last, entry->host);
+	do {
+		count_operation();
+		error = library.table_remove(of_library, entry->first, entry->last, entry->host);
+	} while (again(error, false));
+	same_answer(error, naive.table_remove(of_naive, entry->first, entry->last, entry->host));
+}
+
+static void remove_range(uint64_t first, uint64_t last)
+{
+	int error;
+
+	TELL("remove_range first=0x%" PRIx64 " last=0x%" PRIx64 "\n", first, last);
+	do {
+		count_operation();
+		error = library.table_remove_range(of_library, first, last);
+	} while (again(error, false));
+	same_answer(error, naive.table_remove_range(of_naive, first, last));
+}
+
+static void operate_replace(void)
+{
+	uint32_t many = take_count(), i;
+	bool run = take8() & 1;
+	struct gpamap_entry *entries;
+	int error;
+
+	if (many > MOST_REPLACED)
+		many = MOST_REPLACED;
+	entries = calloc(many + 1, sizeof(*entries));
+	if (!entries)
+		abort();
+	TELL("replace count=0x%" PRIx32 "\n", many - 1);
+	for (i = 0; i + 1 < many; i++) {
+		entries[i] = i && (run || !bytes_left()) ? entries[i - 1] : take_entry();
+		if (i && run) {
+			entries[i].first += 0x3000;
+			entries[i].last += 0x3000;
+			if (entries[i].last < entries[i].first)
+				entries[i].first = 0;
+		}
+		TELL("  with first=0x%" PRIx64 " last=0x%" PRIx64 " host=0x%" PRIx64 " perm=0x%" PRIx32 "\n",
+		     entries[i].first, entries[i].last, entries[i].host, entries[i].perm);
+		recent[next++ % RECENT] = entries[i];
+		remember(entries[i].first);
+	}
+	do {
+		count_operation();
+		error = library.table_replace(of_library, entries, many - 1);
+	} while (again(error, true));
+	same_answer(error, naive.table_replace(of_naive, entries, many - 1));
+	free(entries);
+}
+
+/* A run of entries: added, taken out one by one, or range by range. */
+static void operate_bulk(void)
+{
+	uint8_t what = take8();
+	struct gpamap_entry entry = take_entry();
+	uint64_t first = entry.first, last = entry.last, stride = take_size();
+	uint32_t many = take_count(), i;
+	uint8_t failing = take8();
+
+	for (i = 0; i < many && !enough_operations(); i++) {
+		uint32_t k = what & 8 ? many - 1 - i : what & 16 ? i * 37 % many : i;
+
+		entry.first = first + k * stride;
+		entry.last = last + k * stride;
+		if (failing < 0x40 && i % (1 + failing) == failing)
+			heap_fail(i / (1 + failing) % 8, false);
+		if (what % 4 == 3)
+			remove_range(entry.first, entry.last);
+		else if (what % 4 == 2)
+			remove_entry(&entry);
+		else
+			add(&entry);
+	}
+	(void)again(0, true);
+}
+
+/* ---- Translation ---- */
+
+static void translate(const struct asked *asked)
+{
+	static struct translation a, b;
+
+	memset(&a, UNTOUCHED, sizeof(a));
+	memset(&b, UNTOUCHED, sizeof(b));
+	TELL("translate addr=0x%" PRIx64 " length=0x%" PRIx64 " access=0x%" PRIx32 " room=0x%zx\n", asked->addr,
+	     asked->length, asked->access, asked->room);
+	count_operation();
+	a.error = library.table_translate(of_library, asked->addr, asked->length, asked->access, a.segments,
+					  asked->room, &a.reach);
+	b.error = naive.table_translate(of_naive, asked->addr, asked->length, asked->access, b.segments, asked->room,
+					&b.reach);
+	same_translation(asked, &a, &b);
+}
+
+static void operate_translate(bool many)
+{
+	struct asked asked = take_asked();
+	uint64_t stride = many ? take_size() : 0;
+	uint32_t times = many ? take_count() : 1;
+
+	while (times-- && !enough_operations()) {
+		translate(&asked);
+		asked.addr += stride;
+	}
+}
+
+/* ---- Operations ---- */
+
+static void operate(void)
+{
+	uint8_t what = take8() % 16;
+	struct gpamap_entry entry;
+	uint64_t first;
+
+	switch (what) {
+	case 0:
+	case 1:
+	case 2:
+		entry = take_entry();
+		add(&entry);
+		break;
+	case 3:
+		entry = take_entry();
+		remove_entry(&entry);
+		break;
+	case 4:
+	case 5:
+		remove_entry(&recent[take8() % RECENT]);
+		break;
+	case 6:
+		first = take_number();
+		remove_range(first, first + take_size() - 1);
+		break;
+	case 7:
+		operate_replace();
+		break;
+	case 8:
+	case 9:
+		operate_bulk();
+		break;
+	case 10:
+	case 11:
+	case 12:
+		operate_translate(false);
+		break;
+	case 13:
+		operate_translate(true);
+		break;
+	case 14:
+		what = take8();
+		TELL("memory fails after %d\n", what & 7);
+		heap_fail(what & 7, what & 8);
+		return;
+	default:
+		TELL("entries\n");
+		count_operation();
+		same_entries("entry", of_library, of_naive, take8());
+	}
+	(void)again(0, true);
+}
+
+const struct subject table_subject = {"table", make, operate, compare, count, end};

@@ -1,0 +1,3 @@
+"""driver"""
+from conformance.targets.c import build
+NAIVE = build.HERE / "naive"

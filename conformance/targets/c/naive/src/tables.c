@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What gpamap_vhost.h says of tables: one array of entries in the order in which they count, searched from its front. */
+#include <errno.h>
+#include <stdbool.h>
+
+#include "gpamap_vhost.h"
+#include "memory.h"
+
+struct entry {
+	struct gpamap_entry is;
+	uint64_t born; /* when it was added, on the table's clock */
+	uint64_t used; /* when it was added or, in a table that is GPAMAP_LRU, used */
+};
+
+struct gpamap_table {
+	size_t limit;
+	uint32_t retirement;
+	uint64_t clock;
+	struct entry *entries;
+	size_t count;
+};
+
+int gpamap_table_create(const struct gpamap_table_config *config, struct gpamap_table **table)
+{
+	if (config->retirement > GPAMAP_LRU || (config->retirement != GPAMAP_REFUSE && !config->limit))
+		return -EINVAL;
+	if (!config->zalloc != !config->release)
+		return -EINVAL;
+	*table = some_memory(sizeof(**table));
+	(*table)->limit = config->limit;
+	(*table)->retirement = config->retirement;
+	return 0;
+}
+
+void gpamap_table_destroy(struct gpamap_table *table)
+{
+	if (table)
+		free(table->entries);
+	free(table);
+}
+
+static void take_out(struct gpamap_table *table, size_t at)
+{
+	table->count--;
+	memmove(&table->entries[at], &table->entries[at + 1], (table->count - at) * sizeof(*table->entries));
+}
+
+/* The place of the entry that is given up next. */
+static size_t next_out(const struct gpamap_table *table)
+{
+	size_t least = 0, i;
+
+	for (i = 1; i < table->count; i++)
+		if (table->entries[i].used < table->entries[least].used)
+			least = i;
+	return least;
+}
+
+/* The youngest entry: it comes behind all that start where it does. */
+static void put_in(struct gpamap_table *table, const struct gpamap_entry *entry)
+{
+	size_t at = 0;
+
+	table->entries = array_for(table->entries, table->count + 1, sizeof(*table->entries));
+	while (at < table->count && table->entries[at].is.first <= entry->first)
+		at++;
+	memmove(&table->entries[at + 1], &table->entries[at], (table->count - at) * sizeof(*table->entries));
+	table->entries[at] = (struct entry){*entry, table->clock, table->clock};
+	table->clock++;
+	table->count++;
+}
+
+static bool is_no_entry(const struct gpamap_entry *entry)
+{
+	return entry->last < entry->first || entry->perm > (GPAMAP_READ | GPAMAP_WRITE);
+}
+
+int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entry)
+{
+	if (is_no_entry(entry))
+		return -EINVAL;
+	if (table->count >= table->limit) {
+		if (table->retirement == GPAMAP_REFUSE)
+			return -ENOSPC;
+		take_out(table, next_out(table));
+	}
+	put_in(table, entry);
+	return 0;
+}
+
+/* Entries that start at one byte stand in the order in which they were added: the first that fits is the one. */
+int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t last, uint64_t host)
+{
+	size_t i;
+
+	for (i = 0; i < table->count; i++) {
+		const struct gpamap_entry *entry = &table->entries[i].is;
+
+		if (entry->first == first && entry->last == last && entry->host == host) {
+			take_out(table, i);
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64_t last)
+{
+	size_t i, stay = 0;
+
+	if (last < first)
+		return -EINVAL;
+	for (i = 0; i < table->count; i++)
+		if (table->entries[i].is.last < first || last < table->entries[i].is.first)
+			table->entries[stay++] = table->entries[i];
+	table->count = stay;
+	return 0;
+}
+
+int gpamap_table_replace(struct gpamap_table *table, const struct gpamap_entry *entries, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (is_no_entry(&entries[i]))
+			return -EINVAL;
+	if (count > table->limit)
+		return -ENOSPC;
+	table->count = 0;
+	for (i = 0; i < count; i++)
+		put_in(table, &entries[i]);
+	return 0;
+}
+
+size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entry *entries, size_t room)
+{
+	size_t i;
+
+	for (i = 0; i < table->count && i < room; i++)
+		entries[i] = table->entries[i].is;
+	return table->count;
+}
+
+static struct entry *entry_at(const struct gpamap_table *table, uint64_t address)
+{
+	size_t i;
+
+	for (i = 0; i < table->count; i++)
+		if (table->entries[i].is.first <= address && address <= table->entries[i].is.last)
+			return &table->entries[i];
+	return NULL;
+}
+
+int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,
+			   struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
+{
+	if (access != GPAMAP_READ && access != GPAMAP_WRITE)
+		return -EINVAL;
+	*reach = (struct gpamap_reach){0, 0};
+	while (reach->bytes < length) {
+		uint64_t address = addr + reach->bytes;
+		uint64_t size = length - reach->bytes;
+		struct entry *entry;
+
+		if (reach->segments == room)
+			return -ENOBUFS;
+		if (address < addr)
+			return -EFAULT;
+		entry = entry_at(table, address);
+		if (!entry)
+			return -EFAULT;
+		if (!(entry->is.perm & access))
+			return -EPERM;
+		if (entry->is.last - address < size - 1)
+			size = entry->is.last - address + 1;
+		segments[reach->segments++] = (struct gpamap_segment){
+			address, address + (size - 1), entry->is.host + (address - entry->is.first)};
+		reach->bytes += size;
+		if (table->retirement == GPAMAP_LRU)
+			entry->used = table->clock++;
+	}
+	return 0;
+}
