@@ -24,7 +24,8 @@ FAILED = 2**64 - 1
 def declarations() -> str:
     """What `abi.h` declares, for cffi: without comments and preprocessor lines."""
     text = re.sub(r"/\*.*?\*/", "", (HERE / "c" / "abi.h").read_text(), flags=re.DOTALL)
-    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return "\n".join(lines).replace("BENCH_LINKAGE ", "")
 
 
 ffi: Any = cffi.FFI()

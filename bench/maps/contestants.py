@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.maps import kernel
-from conformance.targets.c import build as library
-from conformance.targets.linux.cache import cache_directory
-
-HERE = Path(__file__).parent
-C = HERE / "c"
-FLAGS = ("-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,-Bsymbolic", "-pthread")
-STRICT = ("-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function")
+from bench.maps import build
 
 
 @dataclass(frozen=True)
@@ -25,73 +16,32 @@ class Contestant:
     name: str
     title: str
     build: Callable[[], Path]
-    takes: str = "any ranges"  # or what it is restricted to
+    arbitrary: bool = True  # takes arbitrary ranges, and changes: a peer
+    slow: bool = False  # a search that goes from region to region: not with more than 4096 of them
 
 
-def own(file: str, flags: Sequence[str] = ()) -> Path:
-    """A contestant that needs nothing but a C compiler."""
-    return library.compile_cached(
-        f"{Path(file).stem}.so", library.compiler(), (*STRICT, *FLAGS, *flags), [C / file], [C]
-    )
+def listed(*all_of_them: Contestant) -> dict[str, Contestant]:
+    return {one.name: one for one in all_of_them}
 
 
-def with_kernel(file: str, flags: Sequence[str] = ()) -> Path:
-    """A contestant around the kernel's own files."""
-    tree = kernel.tree()
-    flags = ("-std=gnu11", "-w", "-fno-strict-aliasing", "-fwrapv", *FLAGS, "-include", str(kernel.SHIM), *flags)
-    files = [C / file, tree.code / "rbtree.c"]
-    return library.compile_cached(
-        f"{Path(file).stem}.so", library.compiler(), flags, files, [C, tree.include, tree.code]
-    )
-
-
-def all_sources() -> Path:
-    """A file that includes all sources of libgpamap. Functions of the same name in two files get names of their own."""
-    files = library.sources()
-    texts = {file: file.read_text() for file in files}
-    local = {
-        file: set(re.findall(r"^static [^=;{}]*?\b(\w+)\(", text, flags=re.MULTILINE)) for file, text in texts.items()
-    }
-    lines = []
-    for file in files:
-        others = set().union(*(names for other, names in local.items() if other != file))
-        twice = sorted(local[file] & others)
-        lines += [f"#define {name} {name}_of_{file.stem}" for name in twice]
-        lines += [f'#include "{file}"']
-        lines += [f"#undef {name}" for name in twice]
-    content = "\n".join(lines) + "\n"
-    digest = hashlib.sha256((content + "".join(texts.values())).encode()).hexdigest()[:24]
-    path = cache_directory("bench", "sources") / f"{digest}.h"
-    if not path.exists():
-        path.write_text(content)
-    return path
-
-
-def includes() -> list[Path]:
-    return [C, library.HERE / "include", library.HERE / "src"]
-
-
-def slots_inline(flags: Sequence[str] = ()) -> Path:
-    flags = (*STRICT, "-Wno-unused-macros", *FLAGS, f'-DGPAMAP_SOURCES="{all_sources()}"', *flags)
-    return library.compile_cached("gpamap.so", library.compiler(), flags, [C / "gpamap_slots.c"], includes())
-
-
-def slots_called() -> Path:
-    shared = library.shared_library()
-    flags = (*STRICT, *FLAGS, f"-Wl,-rpath,{shared.parent}", f"-L{shared.parent}", "-Wl,--no-as-needed", "-lgpamap")
-    return library.compile_cached("gpamap-call.so", library.compiler(), flags, [C / "gpamap_slots.c"], includes())
-
-
-CONTESTANTS: dict[str, Contestant] = {
-    one.name: one
-    for one in (
-        Contestant("floor", "floor: the index is given", lambda: own("floor.c")),
-        Contestant("itree", "vhost interval tree (kernel)", lambda: with_kernel("itree.c")),
-        Contestant("gpamap", "libgpamap slots", slots_inline),
-        Contestant("gpamap-call", "libgpamap slots, shared library", slots_called),
-        Contestant("sorted", "sorted array, binary search", lambda: own("sorted.c")),
-    )
-}
+CONTESTANTS = listed(
+    Contestant("floor", "floor: the index is given", lambda: build.own("floor.c"), arbitrary=False),
+    Contestant("itree", "vhost interval tree (kernel)", lambda: build.with_trees("itree.c")),
+    Contestant("kvm", "KVM-like: rbtree, used last (kernel)", lambda: build.with_trees("kvm.c")),
+    Contestant("maple", "maple tree (kernel)", build.maple),
+    Contestant("gtree", "GLib GTree", build.glib),
+    Contestant("std-map", "std::map", lambda: build.cplusplus("std_map.cpp")),
+    Contestant("icl", "Boost.ICL interval_map", build.icl),
+    Contestant("vm-memory", "vm-memory (Rust)", build.vm_memory),
+    Contestant("dpdk", "DPDK-like: from the first on", lambda: build.own("dpdk.c"), slow=True),
+    Contestant("spdk", "SPDK-like: 2 MiB table", lambda: build.own("spdk.c"), arbitrary=False),
+    Contestant("sorted", "sorted array, binary search", lambda: build.own("sorted.c")),
+    Contestant("s+tree", "S+tree, static, -march=native", lambda: build.own("splus.c", ("-march=native",))),
+    Contestant("gpamap", "libgpamap slots", build.slots),
+    Contestant("gpamap-call", "libgpamap slots, shared library", build.slots_called),
+    Contestant("gpamap-table", "libgpamap table", build.table),
+)
 
 JUDGE = "floor"
 YARDSTICK = "itree"
+LIBRARY = "gpamap"

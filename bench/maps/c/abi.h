@@ -3,6 +3,12 @@
  * declarations only. Times are in nanoseconds, ranges include both ends. */
 #ifndef BENCH_ABI_H
 #define BENCH_ABI_H
+#ifdef __cplusplus
+#define BENCH_LINKAGE extern "C"
+#else
+#define BENCH_LINKAGE
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,14 +47,14 @@ struct contestant {
 	uint64_t (*answer)(void *map, struct work *work);
 
 	/* Changes, one after the other; they return how long they took, or UINT64_MAX if one failed. NULL: not for this one.
-	 * A region is moved by `by` bytes (modulo 2^64). */
+	 * Region number i is moved to begin at to[i]. */
 	uint64_t (*insert)(void *map, const struct region *regions, size_t count);
 	uint64_t (*remove)(void *map, const struct region *regions, size_t count);
-	uint64_t (*move)(void *map, const struct region *regions, size_t count, uint64_t by);
+	uint64_t (*move)(void *map, const struct region *regions, const uint64_t *to, size_t count);
 
 	/* One reader beside one writer: lookups, each entered and left, until *stop is not 0; their number. NULL: not this one. */
 	uint64_t (*read_until)(void *map, struct work *work, const volatile int *stop);
 };
 
-const struct contestant *contestant(void);
+BENCH_LINKAGE const struct contestant *contestant(void);
 #endif

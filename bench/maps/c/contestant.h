@@ -4,11 +4,11 @@
 #define BENCH_CONTESTANT_H
 #include "loops.h"
 
-static const char *cannot = "";
+static const char *cannot; /* a contestant may say why */
 
 static const char *why_not(void)
 {
-	return cannot;
+	return cannot ? cannot : "";
 }
 
 #define CHANGES loop_insert, loop_remove, loop_move
@@ -18,7 +18,7 @@ static const char *why_not(void)
 /* The changes are three arguments once they are expanded. */
 #define CONTESTANT(...) CONTESTANT_(__VA_ARGS__)
 #define CONTESTANT_(insert_, remove_, move_, reader_)                                                          \
-	CONTESTANT_LINKAGE __attribute__((visibility("default"))) const struct contestant *contestant(void)     \
+	__attribute__((visibility("default"))) const struct contestant *contestant(void)     \
 	{                                                                                                      \
 		static const struct contestant made = {                                                        \
 			create_map, destroy_map, why_not,	 bytes_of, loop_throughput, loop_latency, loop_translate, \
@@ -26,9 +26,4 @@ static const char *why_not(void)
 		return &made;                                                                                  \
 	}
 
-#ifdef __cplusplus
-#define CONTESTANT_LINKAGE extern "C"
-#else
-#define CONTESTANT_LINKAGE
-#endif
 #endif

@@ -23,6 +23,7 @@
 struct map {
 	struct gpamap *map;
 	struct gpamap_reader *reader;
+	struct gpamap_reader *beside; /* of another thread */
 	const struct gpamap_view *view; /* of the loops that are timed alone; left where something is changed */
 };
 
@@ -97,9 +98,9 @@ static uint64_t remove_outside(void *given, const struct region *regions, size_t
 	OUTSIDE(loop_remove(given, regions, count));
 }
 
-static uint64_t move_outside(void *given, const struct region *regions, size_t count, uint64_t by)
+static uint64_t move_outside(void *given, const struct region *regions, const uint64_t *to, size_t count)
 {
-	OUTSIDE(loop_move(given, regions, count, by));
+	OUTSIDE(loop_move(given, regions, to, count));
 }
 
 static void *zalloc(void *context, size_t size)
@@ -133,7 +134,7 @@ static void *create_map(const struct region *regions, const uint32_t *order, siz
 	struct map *map = counted_zalloc(sizeof(*map));
 
 	if (!map || gpamap_create(&config, &map->map) || gpamap_reader_create(map->map, &map->reader) ||
-	    fill(map, regions, order, count))
+	    gpamap_reader_create(map->map, &map->beside) || fill(map, regions, order, count))
 		return NULL;
 	map->view = gpamap_enter(map->reader);
 	return map;
@@ -154,5 +155,22 @@ static size_t bytes_of(void *map)
 	return counted_bytes;
 }
 
+/* The reader of another thread: each lookup enters and leaves. */
+LOOP uint64_t read_until(void *given, struct work *work, const volatile int *stop)
+{
+	struct map *map = given;
+	uint64_t lookups = 0;
+	uint64_t sum = 0;
+	uint64_t last;
+	size_t i;
+
+	for (i = 0; !*stop; i = i + 1 == work->count ? 0 : i + 1, lookups++) {
+		sum += find_in(gpamap_enter(map->beside), map->beside, work->addresses[i], &last);
+		gpamap_leave(map->beside);
+	}
+	work->sum = sum;
+	return lookups;
+}
+
 #include "contestant.h"
-CONTESTANT(insert_outside, remove_outside, move_outside, NO_READER)
+CONTESTANT(insert_outside, remove_outside, move_outside, read_until)

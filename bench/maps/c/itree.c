@@ -67,4 +67,4 @@ static size_t bytes_of(void *map)
 }
 
 #include "contestant.h"
-CONTESTANT(CHANGES, NO_READER)
+CONTESTANT(CHANGES, READER)

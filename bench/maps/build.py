@@ -1,0 +1,166 @@
+"""Compile contestants into the cache. What a contestant misses is said in one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.maps import kernel
+from conformance.target import TargetUnavailable
+from conformance.targets.c import build as library
+from conformance.targets.linux.cache import cache_directory, cache_lock
+
+HERE = Path(__file__).parent
+C = HERE / "c"
+FLAGS = ("-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,-Bsymbolic", "-pthread")
+STRICT = ("-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function")
+KERNEL = ("-std=gnu11", "-w", "-fno-strict-aliasing", "-fwrapv", "-include", str(kernel.SHIM))
+CARGO_SECONDS = 300
+
+
+def own(file: str, flags: Sequence[str] = (), base: Path = C) -> Path:
+    """A contestant that needs nothing but a C compiler."""
+    name = f"{Path(file).stem}.so"
+    return library.compile_cached(name, library.compiler(), (*STRICT, *FLAGS, *flags), [base / file], [C])
+
+
+def cplusplus(file: str) -> Path:
+    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        raise TargetUnavailable("it needs a C++ compiler: install the package g++")
+    flags = ("-std=c++17", "-Wall", "-Wextra", "-Wno-unused-function", *FLAGS)
+    return library.compile_cached(f"{Path(file).stem}.so", compiler, flags, [C / file], [C])
+
+
+# ---- The kernel's ----
+
+
+def with_trees(file: str) -> Path:
+    tree = kernel.trees()
+    files = [C / file, tree.code / "rbtree.c"]
+    name = f"{Path(file).stem}.so"
+    return library.compile_cached(name, library.compiler(), (*KERNEL, *FLAGS), files, [C, tree.include, tree.code])
+
+
+def maple() -> Path:
+    tree = kernel.maple()
+    includes = [C, tree.include, tree.code]
+    return library.compile_cached("maple.so", library.compiler(), (*KERNEL, *FLAGS), [C / "maple.c"], includes)
+
+
+# ---- Others ----
+
+
+def glib() -> Path:
+    try:
+        said = subprocess.run(
+            ["pkg-config", "--cflags", "--libs", "glib-2.0"], capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise TargetUnavailable(
+            "it needs GLib: install the package libglib2.0-dev (or run tools/setup bench)"
+        ) from None
+    return own("glib.c", ("-Wl,--no-as-needed", *said.stdout.split()))
+
+
+def icl() -> Path:
+    try:
+        return cplusplus("icl.cpp")
+    except TargetUnavailable as error:
+        if "boost/icl" not in str(error):
+            raise
+        raise TargetUnavailable("it needs Boost: install the package libboost-dev (or run tools/setup bench)") from None
+
+
+def vm_memory() -> Path:
+    """The crate comes from the registry that cargo knows; it is built in a copy, which leaves nothing in the checkout."""
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        raise TargetUnavailable("it needs Rust: install the package cargo (or run tools/setup bench)")
+    files = [HERE / "rust" / "Cargo.toml", HERE / "rust" / "src" / "lib.rs"]
+    version = subprocess.run([cargo, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    digest = hashlib.sha256((version + "".join(file.read_text() for file in files)).encode()).hexdigest()[:24]
+    archive = cache_directory("bench") / f"vm-memory-{digest}.a"
+    with cache_lock("bench-vm-memory"):
+        if not archive.exists():
+            with tempfile.TemporaryDirectory(prefix="gpaspec-") as scratch:
+                work = Path(scratch)
+                shutil.copytree(HERE / "rust", work / "rust")
+                command = [cargo, "build", "--release", "--quiet", "--target-dir", str(work / "target")]
+                try:
+                    done = subprocess.run(
+                        command, cwd=work / "rust", capture_output=True, text=True, timeout=CARGO_SECONDS, check=False
+                    )
+                except subprocess.TimeoutExpired:
+                    raise TargetUnavailable(f"cargo did not end within {CARGO_SECONDS} s") from None
+                if done.returncode != 0:
+                    raise TargetUnavailable(f"cargo cannot build the crate vm-memory: {done.stderr.strip()[:600]}")
+                shutil.copy(work / "target" / "release" / "libbench_vm_memory.a", archive)
+    return own("vm_memory.c", (f"-Wl,--whole-archive,{archive},--no-whole-archive", "-Wl,--exclude-libs,ALL"))
+
+
+# ---- libgpamap ----
+
+
+def all_sources() -> Path:
+    """A file that includes all sources of libgpamap. Functions of the same name in two files get names of their own."""
+    files = library.sources()
+    texts = {file: file.read_text() for file in files}
+    local = {
+        file: set(re.findall(r"^static [^=;{}]*?\b(\w+)\(", text, flags=re.MULTILINE)) for file, text in texts.items()
+    }
+    lines = []
+    for file in files:
+        others = set().union(*(names for other, names in local.items() if other != file))
+        twice = sorted(local[file] & others)
+        lines += [f"#define {name} {name}_of_{file.stem}" for name in twice]
+        lines += [f'#include "{file}"']
+        lines += [f"#undef {name}" for name in twice]
+    content = "\n".join(lines) + "\n"
+    headers = "".join(header.read_text() for part in ("include", "src") for header in (library.HERE / part).glob("*.h"))
+    digest = hashlib.sha256((content + headers + "".join(texts.values())).encode()).hexdigest()[:24]
+    path = cache_directory("bench", "sources") / f"{digest}.h"
+    if not path.exists():
+        path.write_text(content)
+    return path
+
+
+def includes() -> list[Path]:
+    return [C, library.HERE / "include", library.HERE / "src"]
+
+
+def has(function: str) -> bool:
+    """Whether today's library has a function."""
+    headers = (library.HERE / "include").glob("*.h")
+    return any(re.search(rf"^\w[^;/]*\b{function}\(", header.read_text(), flags=re.MULTILINE) for header in headers)
+
+
+def additions() -> list[str]:
+    """A macro for each function that contestants use where it is there."""
+    names = ("gpamap_translate", "gpamap_lookup_again", "gpamap_table_lookup")
+    return [f"-DHAS_{name.upper()}" for name in names if has(name)]
+
+
+def inlined(name: str, file: str, flags: Sequence[str] = ()) -> Path:
+    flags = (*STRICT, *FLAGS, f'-DGPAMAP_SOURCES="{all_sources()}"', *additions(), *flags)
+    return library.compile_cached(name, library.compiler(), flags, [C / file], includes())
+
+
+def slots() -> Path:
+    return inlined("gpamap.so", "gpamap_slots.c")
+
+
+def table() -> Path:
+    return inlined("gpamap-table.so", "gpamap_table.c")
+
+
+def slots_called() -> Path:
+    shared = library.shared_library()
+    flags = (*STRICT, *FLAGS, *additions(), f"-Wl,-rpath,{shared.parent}", f"-L{shared.parent}")
+    flags = (*flags, "-Wl,--no-as-needed", "-lgpamap")
+    return library.compile_cached("gpamap-call.so", library.compiler(), flags, [C / "gpamap_slots.c"], includes())

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libgpamap's table, vhost-like: entries may overlap, and the leftmost counts. Includes the library's sources. */
+#include GPAMAP_SOURCES
+#include "gpamap_vhost.h"
+
+/* The library's sources may use such names for functions of their own. */
+#define find bench_find
+#define insert bench_insert
+#define erase bench_erase
+#define move bench_move
+#define fill bench_fill
+#define now bench_now
+
+#include "counting.h"
+
+#define SEGMENTS 512
+
+struct map {
+	struct gpamap_table *table;
+	struct gpamap_segment segments[SEGMENTS];
+};
+
+#define HAS_OWN_TRANSLATE
+#include "loops.h"
+
+static inline uint64_t find(struct map *map, uint64_t address, uint32_t index, uint64_t *last)
+{
+	struct gpamap_reach reach;
+
+	(void)index;
+	/* One byte: `last` is not asked for by the loops that come here. */
+	if (gpamap_table_translate(map->table, address, 1, GPAMAP_READ, map->segments, 1, &reach))
+		return MISS;
+	*last = address;
+	return map->segments[0].host;
+}
+
+/* As far as it comes, like the others; all segments are summed up. */
+LOOP uint64_t loop_translate(void *given, struct work *work)
+{
+	struct map *map = given;
+	uint64_t begin = now();
+	uint64_t found = 0;
+	uint64_t sum = 0;
+	size_t i;
+	size_t k;
+
+	for (i = 0; i < work->count; i++) {
+		struct gpamap_reach reach = {0, 0};
+
+		(void)gpamap_table_translate(map->table, work->addresses[i], work->length, GPAMAP_READ, map->segments,
+					     SEGMENTS, &reach);
+		for (k = 0; k < reach.segments; k++)
+			sum += map->segments[k].host + (map->segments[k].last - map->segments[k].first + 1);
+		found += reach.segments;
+	}
+	work->sum = sum;
+	work->found = found;
+	return now() - begin;
+}
+
+static inline int insert(struct map *map, const struct region *region)
+{
+	struct gpamap_entry entry = {region->start, region->last, region->host, GPAMAP_READ | GPAMAP_WRITE};
+
+	return gpamap_table_add(map->table, &entry);
+}
+
+static inline int erase(struct map *map, const struct region *region)
+{
+	return gpamap_table_remove(map->table, region->start, region->last, region->host);
+}
+
+#define MOVE_BY_INSERT
+#include "changes.h"
+
+static void *zalloc(void *context, size_t size)
+{
+	void *memory = calloc(1, size);
+
+	(void)context;
+	if (memory)
+		counted_bytes += size;
+	return memory;
+}
+
+static void release(void *context, void *memory, size_t size)
+{
+	(void)context;
+	if (memory)
+		counted_bytes -= size;
+	free(memory);
+}
+
+static void *create_map(const struct region *regions, const uint32_t *order, size_t count)
+{
+	struct gpamap_table_config config = {
+		.limit = 1 << 20, .retirement = GPAMAP_REFUSE, .zalloc = zalloc, .release = release};
+	struct map *map = counted_zalloc(sizeof(*map));
+
+	if (!map || gpamap_table_create(&config, &map->table))
+		return NULL;
+	return fill(map, regions, order, count) ? NULL : map;
+}
+
+static void destroy_map(void *given)
+{
+	struct map *map = given;
+
+	gpamap_table_destroy(map->table);
+	counted_give(map);
+}
+
+static size_t bytes_of(void *map)
+{
+	(void)map;
+	return counted_bytes > sizeof(struct map) ? counted_bytes - sizeof(struct map) : 0; /* room for segments is ours */
+}
+
+#include "contestant.h"
+CONTESTANT(CHANGES, NO_READER)
