@@ -37,6 +37,13 @@ def cplusplus(file: str) -> Path:
     return library.compile_cached(f"{Path(file).stem}.so", compiler, flags, [C / file], [C])
 
 
+def in_short(error: TargetUnavailable) -> str:
+    """The reason in one sentence: of a compiler's words, its first error."""
+    text = str(error)
+    first = re.search(r"^\S*?([^/\s]+:\d+:\d+: (?:fatal )?error: .*)$", text, flags=re.MULTILINE)
+    return f"it does not compile: {first[1]}" if first else text
+
+
 # ---- The kernel's ----
 
 
@@ -78,7 +85,7 @@ def icl() -> Path:
 
 
 def vm_memory() -> Path:
-    """The crate comes from the registry that cargo knows; it is built in a copy, which leaves nothing in the checkout."""
+    """The crate comes from where cargo gets its crates; it is built in a copy: nothing is left in the checkout."""
     cargo = shutil.which("cargo")
     if cargo is None:
         raise TargetUnavailable("it needs Rust: install the package cargo (or run tools/setup bench)")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.maps.abi import CannotHold, Loaded, Map
+from bench.maps.build import in_short
 from bench.maps.contestants import CONTESTANTS, JUDGE, YARDSTICK
 from bench.maps.measure import Series, WrongAnswer, check, ratio, rounds_of
 from bench.maps.workloads import KINDS, LAYOUTS, edges, layout, queries
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             loaded[name] = Loaded(CONTESTANTS[name].build())
         except TargetUnavailable as reason:
-            absent[name] = str(reason)
+            absent[name] = in_short(reason)
     if JUDGE in absent:
         print(f"bench: {absent[JUDGE]}", file=sys.stderr)
         return 2

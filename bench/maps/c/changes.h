@@ -16,27 +16,6 @@
 #define CHANGE static __attribute__((__noinline__))
 
 static inline int insert(struct map *map, const struct region *region);
- *     static inline int erase(struct map *map, const struct region *region);
- *     static inline int move(struct map *map, const struct region *region, uint64_t to);
- *
- * which return 0 when they succeeded. With MOVE_BY_INSERT a move is made of the two others.
- */
-#ifndef BENCH_CHANGES_H
-#define BENCH_CHANGES_H
-#include "loops.h"
-
-#define CHANGE static __attribute__((__noinline__))
-
-/* A few changes are over before they could be interrupted: they take a clock that is read faster. */
-static inline uint64_t now_of_changes(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-static inline int insert(struct map *map, const struct region *region);
 static inline int erase(struct map *map, const struct region *region);
 static inline int move(struct map *map, const struct region *region, uint64_t to);
 

@@ -16,28 +16,6 @@
 #define LOOP static __attribute__((__noinline__, __flatten__))
 
 static inline uint64_t find(struct map *map, uint64_t address, uint32_t index, uint64_t *last);
- *
- * (the host address, or MISS; *last is the last guest byte of the entry) and includes this file, so that the compiler sees
- * loop and lookup together: `flatten` makes it inline all that it can see, as it would the kernel's static inlines.
- */
-#ifndef BENCH_LOOPS_H
-#define BENCH_LOOPS_H
-#include "abi.h"
-#include "clock.h"
-
-#define MISS UINT64_MAX
-#define LOOP static __attribute__((__noinline__, __flatten__))
-
-/* The processor time of this thread: what other processes take of the machine does not count. */
-static inline uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-static inline uint64_t find(struct map *map, uint64_t address, uint32_t index, uint64_t *last);
 
 /* Lookups that do not depend on each other. */
 LOOP uint64_t loop_throughput(void *map, struct work *work)
