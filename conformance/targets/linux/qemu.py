@@ -14,27 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.target import TargetUnavailable
+from conformance.targets.linux.console import Console
 from conformance.targets.linux.flat import Frame, FrameReader
 from conformance.targets.linux.flat_step import Garbled
 
 QEMU = "qemu-system-x86_64"
 RESULT_PORT = 0xE9
 TAIL_LINES = 60
-
-# The kernel's own words for "this is a bug", each at the start of its report.
-ALARMS = (
-    "Kernel panic",
-    "Oops",
-    "BUG:",
-    "kernel BUG at",
-    "WARNING:",
-    "soft lockup",
-    "hard LOCKUP",
-    "general protection fault",
-    "unable to handle",
-    "INFO: task",
-    "self-detected stall",
-)
 
 
 @dataclass(frozen=True)
@@ -69,15 +55,14 @@ class Machine:
     def __init__(self, kernel: Path, system: Path, vectors: bytes, options: MachineOptions) -> None:
         self.options = options
         self.directory = Path(tempfile.mkdtemp(prefix="gpaspec-vm-"))
-        self.console = self.directory / "console"
-        self.scanned = 0
+        self.console = Console(self.directory / "console")
         self.process: subprocess.Popen[bytes] | None = None
         try:
             initrd = self.directory / "initrd"
             shutil.copyfile(system, initrd)
             with initrd.open("ab") as file:
                 file.write(vectors)
-            self.console.touch()
+            self.console.path.touch()
             with (self.directory / "stderr").open("wb") as stderr:
                 self.process = subprocess.Popen(
                     self.command(kernel, initrd),
@@ -104,7 +89,7 @@ class Machine:
             *("-cpu", "max,la57=off" if tcg else "host"),
             *("-m", str(self.options.memory), "-smp", "1"),
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-            *("-serial", f"file:{self.console}"),
+            *("-serial", f"file:{self.console.path}"),
             *("-chardev", "stdio,id=results,signal=off"),
             *("-device", f"isa-debugcon,iobase={RESULT_PORT:#x},chardev=results"),
             *("-kernel", str(kernel), "-initrd", str(initrd)),
@@ -144,18 +129,6 @@ class Machine:
                 raise MachineDied(f"what it sent is garbled: {garbled}") from None
         if reader.pending():
             raise MachineDied("it ended in the middle of a result")
-
-    def alarm(self) -> bool:
-        """Whether the kernel has reported a bug on the console since this was last asked."""
-        with contextlib.suppress(OSError):
-            size = self.console.stat().st_size
-            if size > self.scanned:
-                with self.console.open("rb") as file:
-                    file.seek(max(0, self.scanned - 64))  # a word may have been cut in two
-                    text = file.read().decode(errors="replace")
-                self.scanned = size
-                return any(alarm in text for alarm in ALARMS)
-        return False
 
     def last_words(self) -> str:
         """The end of the console, and what QEMU itself complained about."""

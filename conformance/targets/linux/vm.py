@@ -43,9 +43,11 @@ class Shard:
 
 @dataclass(frozen=True)
 class Death:
-    """The end of a machine before its time: the vectors that were begun and not answered, in order, and why."""
+    """The end of a machine before its time: the vectors that may have caused it, in order, the one that most likely
+    did (None: no vector had begun), and why."""
 
     suspects: tuple[int, ...]
+    guilty: int | None
     report: str
 
 
@@ -289,14 +291,14 @@ class LinuxVm:
     def blame(self, shard: Shard, death: Death, answers: AnswerQueue) -> None:
         """Find the vector that a machine died of. VMs are taken down beside later vectors, so there may be several
         suspects: then each runs alone, one after another, in a machine of its own kind."""
-        if not death.suspects:
+        guilty, report = death.guilty, death.report
+        if guilty is None:
             raise TargetFailed(f"{self.name}: {death.report}")
-        guilty, report = death.suspects[-1], death.report
         if len(death.suspects) > 1:
             held: AnswerQueue = queue.Queue()
             alone = self.run_machine(shard, death.suspects, held, one_by_one=True)
-            if alone is not None and alone.suspects:
-                guilty, report = alone.suspects[-1], alone.report
+            if alone is not None and alone.guilty is not None:
+                guilty, report = alone.guilty, alone.report
             else:
                 report += "\n(The machine did not die again when the last vectors ran one by one.)"
             while not held.empty():
@@ -309,34 +311,49 @@ class LinuxVm:
     def run_machine(
         self, shard: Shard, numbers: Sequence[int], answers: AnswerQueue, one_by_one: bool = False
     ) -> Death | None:
-        """Run these vectors of a shard in one machine; how it died, if it did before it was done."""
+        """Run these vectors of a shard in one machine; how it died, if it did before it was done.
+
+        The console is ahead of the frames. When it has a report of a bug, vectors that ran before the one it is about
+        may have no answer yet, and that one need not have begun as far as we have read. One by one, the console says
+        which it is, and the others' answers are taken. Else all that began without an answer are suspects.
+        """
         begun: dict[int, None] = {}
         words = ("GPASPEC_ONE_BY_ONE=1",) if one_by_one else ()
         with self.boot([shard.records[number] for number in numbers], words) as machine:
             cause = "it ended before it was done"
+            console, frames = machine.console, machine.frames()
             try:
-                for frame in machine.frames():
+                for frame in frames:
                     if frame.kind == flat.HELLO:
-                        machine.alarm()  # what the kernel said while it booted is not about a vector
+                        console.begin()
                     elif frame.kind == flat.BEGIN:
                         begun[frame.index] = None
                     elif frame.kind == flat.FATAL:
                         raise TargetFailed(f"{self.name}: {frame.payload.decode(errors='replace')}")
                     elif frame.kind == flat.END:
-                        if machine.alarm():
+                        console.read()
+                        if console.alarmed:
                             raise MachineDied("the kernel reported a bug after the last vector")
                         return None
                     else:
                         if frame.index not in begun:
                             raise MachineDied(f"it answered vector {frame.index}, which it had not begun")
-                        if machine.alarm():
+                        console.read()
+                        another = console.blamed != frame.index and console.blamed in shard.records
+                        if console.alarmed and not another:
                             raise MachineDied("the kernel reported a bug")
                         del begun[frame.index], shard.records[frame.index]
                         answers.put((frame.index, answer_from(shard.trials[frame.index], frame)))
             except MachineDied as died:
                 cause = str(died)
             machine.kill()
-            return None if self.stopping else Death(tuple(begun), f"{cause}\n{machine.last_words()}")
+            if self.stopping:
+                return None
+            last = next(reversed(begun), None)
+            begun |= dict.fromkeys(begun_in(frames))
+            console.read()
+            guilty = last if console.blamed is None else console.blamed
+            return Death(tuple(begun), guilty, f"{cause}\n{machine.last_words()}")
 
     # STOP ----------------------------------------------------------------------------------------------------------
 
@@ -355,6 +372,14 @@ class LinuxVm:
             self.scratch.cleanup()
             self.scratch = None
         self.kernel = None
+
+
+def begun_in(rest: Iterator[flat.Frame]) -> list[int]:
+    """The vectors that began in the frames that a machine which was ended has sent and nobody has read."""
+    found: list[int] = []
+    with contextlib.suppress(MachineDied):
+        found += (frame.index for frame in rest if frame.kind == flat.BEGIN)
+    return found
 
 
 def answer_from(trial: Trial, frame: flat.Frame) -> Answer:

@@ -129,6 +129,34 @@ void give_up(const char *why)
 	power_off();
 }
 
+/* At a level that reaches the console. */
+static void mark(const char *text)
+{
+	static int fd = -1;
+	char line[64];
+
+	if (getpid() != 1)
+		return;
+	if (fd < 0)
+		fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	int length = snprintf(line, sizeof(line), "<4>gpaspec: %s\n", text);
+	if (write(fd, line, (size_t)length) != length)
+		fprintf(stderr, "gpaspec-guest: /dev/kmsg: %s\n", strerror(errno));
+}
+
+void mark_ready(void)
+{
+	mark("ready");
+}
+
+void mark_vector(uint32_t vector)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "vector %u", vector);
+	mark(text);
+}
+
 static bool is_at(const char *name, uint32_t vector)
 {
 	const char *value = getenv(name);

@@ -11,6 +11,13 @@ void boot(void);
 bool run_program(void);
 void power_off(void) __attribute__((noreturn));
 
+/*
+ * Say on the console that what follows is about vectors, and about which one: the host may read our frames late. Both do
+ * nothing but in a virtual machine.
+ */
+void mark_ready(void);
+void mark_vector(uint32_t vector);
+
 /* For tests of the harness, in a VM only: what to do at the vector that GPASPEC_CRASH, _HANG or _ALARM names. */
 void misbehave_at(uint32_t vector);
 

@@ -50,6 +50,7 @@ static void run_all(const char *path)
 		watch_prepare();
 		kernel_log_open();
 	}
+	mark_ready();
 	send_hello();
 	keep_one_machine();
 	/* Set by whoever looks for the one vector that crashes a kernel. */

@@ -23,6 +23,8 @@
 #define FULL_CHECK 64 /* vectors */
 #define LARGE_PAGES (1ull << 20)
 
+static bool one_by_one;
+
 static void run_step(struct vm *vm, const struct flat_step *step)
 {
 	switch (step->operation) {
@@ -92,8 +94,9 @@ static uint8_t first_operation(const struct flat_vector *vector)
 	return vector->steps > 0 ? step->operation : 0;
 }
 
-void run_start(bool one_by_one)
+void run_start(bool alone)
 {
+	one_by_one = alone;
 	stranger_start();
 	watchdog_start();
 	closers_start(one_by_one);
@@ -148,6 +151,8 @@ void run_vector(const struct flat_vector *vector)
 {
 	static struct finished one;
 
+	if (one_by_one)
+		mark_vector(vector->index);
 	send_begin(vector->index);
 	misbehave_at(vector->index);
 	answers_clear();
