@@ -295,7 +295,7 @@ static void operate_odd_message(void)
 	message.perm = take8();
 	if (kind >= 0xf0)
 		message.kind = take8();
-	if (kind >= 0x80)
+	if (kind >= 0x80 && kind < 0xf0)
 		message.framing = 1 + message.framing % 2;
 	length = take8();
 	write_message(&message, length < 0x80 ? length : GPAMAP_MESSAGE_BYTES);

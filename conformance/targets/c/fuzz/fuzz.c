@@ -123,9 +123,11 @@ void same_entries(const char *what, const struct gpamap_table *of_library, const
 
 struct asked take_asked(void)
 {
-	struct asked asked = {.addr = take_number(), .length = take_size()};
-	uint8_t rest = take8();
+	struct asked asked = {.addr = take_number()};
+	uint8_t rest;
 
+	asked.length = take_size();
+	rest = take8();
 	asked.access = 1 + rest % 2;
 	asked.room = rest >> 1 < 8 ? rest >> 1 : MOST_SEGMENTS;
 	if (rest >= 0xf8) {

@@ -232,8 +232,9 @@ uint32_t take_word(void)
 
 static void operate_set_region(void)
 {
-	struct gpamap_region region = {.slot = take_word(), .flags = take_flags()};
+	struct gpamap_region region = {.slot = take_word()};
 
+	region.flags = take_flags();
 	region.gpa = take_number();
 	region.size = take_size();
 	region.hva = take_number();
@@ -358,9 +359,11 @@ static void operate_other(uint8_t what)
 		same_answer(error, naive.create_guest_memfd(both.naive));
 		break;
 	case 30: {
-		struct gpamap_region region = {.slot = take_word(), .flags = take_flags()};
-		int version = (int)take32();
+		struct gpamap_region region = {.slot = take_word()};
+		int version;
 
+		region.flags = take_flags();
+		version = (int)take32();
 		region.gpa = take_number();
 		region.size = take_size();
 		region.hva = take_number();

@@ -20,6 +20,7 @@ struct gpamap_device {
 	struct gpamap_table *iotlb;
 	struct miss *misses; /* those that were read before those that were not; else the older first */
 	size_t count;
+	size_t room;
 };
 
 /* ---- Tables that come and go ---- */
@@ -166,7 +167,7 @@ int gpamap_device_set_mem_table(struct gpamap_device *device, const struct gpama
 	for (i = 0; i < table->nregions; i++)
 		if (is_no_range(table->regions[i].gpa, table->regions[i].size))
 			return -EFAULT;
-	entries = array_for(NULL, table->nregions, sizeof(*entries));
+	entries = some_memory((table->nregions + 1) * sizeof(*entries));
 	for (i = 0; i < table->nregions; i++)
 		entries[i] = entry_of(table->regions[i].gpa, table->regions[i].size, table->regions[i].hva);
 	drop(&device->table);
@@ -337,7 +338,7 @@ int gpamap_device_translate(struct gpamap_device *device, uint32_t queue, uint64
 	stopped = addr + reach->bytes;
 	if (stopped < addr)
 		return error;
-	device->misses = array_for(device->misses, device->count + 1, sizeof(*device->misses));
+	device->misses = array_for(device->misses, &device->room, device->count + 1, sizeof(*device->misses));
 	device->misses[device->count++] = (struct miss){{queue, access, stopped, device->framing}, false};
 	return -EAGAIN;
 }

@@ -22,10 +22,13 @@ static inline void *some_memory(size_t size)
 	return must_have(calloc(1, size));
 }
 
-/* An array with room for `count` members of `size` bytes, and a spare one, in the place of `array`. */
-static inline void *array_for(void *array, size_t count, size_t size)
+/* An array for `count` members of `size` bytes in the place of `array`, which has room for `*room`. */
+static inline void *array_for(void *array, size_t *room, size_t count, size_t size)
 {
-	return must_have(realloc(array, (count + 1) * size));
+	if (count <= *room)
+		return array;
+	*room = 2 * count;
+	return must_have(realloc(array, *room * size));
 }
 
 #endif

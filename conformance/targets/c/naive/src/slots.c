@@ -41,32 +41,16 @@ static void log_drop(struct log *log)
 
 /* ---- The array ---- */
 
-static bool is_before(const struct slot *one, const struct slot *other)
-{
-	if (one->word >> 16 != other->word >> 16)
-		return one->word >> 16 < other->word >> 16;
-	return one->first < other->first;
-}
-
 static void take_out(struct gpamap_view *view, struct slot *slot)
 {
-	size_t at = (size_t)(slot - view->slots);
-
 	log_drop(slot->log);
-	view->count--;
-	memmove(&view->slots[at], &view->slots[at + 1], (view->count - at) * sizeof(*slot));
+	*slot = view->slots[--view->count];
 }
 
 static void put_in(struct gpamap_view *view, struct slot slot)
 {
-	size_t at = 0;
-
-	view->slots = array_for(view->slots, view->count + 1, sizeof(slot));
-	while (at < view->count && is_before(&view->slots[at], &slot))
-		at++;
-	memmove(&view->slots[at + 1], &view->slots[at], (view->count - at) * sizeof(slot));
-	view->slots[at] = slot;
-	view->count++;
+	view->slots = array_for(view->slots, &view->room, view->count + 1, sizeof(slot));
+	view->slots[view->count++] = slot;
 }
 
 static void empty(struct gpamap_view *view)
@@ -75,6 +59,7 @@ static void empty(struct gpamap_view *view)
 		take_out(view, &view->slots[view->count - 1]);
 	free(view->slots);
 	view->slots = NULL;
+	view->room = 0;
 }
 
 /* ---- Maps and readers ---- */
@@ -196,10 +181,8 @@ int gpamap_begin(struct gpamap *map)
 	if (map->begun)
 		return -EBUSY;
 	map->begun = true;
-	map->draft.slots = array_for(NULL, map->now.count, sizeof(*map->draft.slots));
-	map->draft.count = map->now.count;
 	for (i = 0; i < map->now.count; i++) {
-		map->draft.slots[i] = map->now.slots[i];
+		put_in(&map->draft, map->now.slots[i]);
 		(void)log_use(map->now.slots[i].log);
 	}
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What gpamap.h says, as plainly as it can be written: one array of slots, every member of which is looked at for every
- * question. There is no second set: a transaction works on a copy of the array. A view is the array itself, so that it
- * shows every change at once; whoever compares has to look before the next change.
+ * What gpamap.h says, as plainly as it can be written: one array of slots in no order, every member of which is looked at
+ * for every question. There is no second set: a transaction works on a copy of the array. A view is the array itself, so
+ * that it shows every change at once; whoever compares has to look before the next change.
  */
 #ifndef NAIVE_SLOTS_H
 #define NAIVE_SLOTS_H
@@ -31,11 +31,12 @@ struct slot {
 	struct log *log; /* NULL: none is kept */
 };
 
-/* Slots in order of address space and first guest byte. */
+/* Slots, in any order. */
 struct gpamap_view {
 	struct gpamap *map;
 	struct slot *slots;
 	size_t count;
+	size_t room;
 };
 
 struct gpamap_reader {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What gpamap_vhost.h says of tables: one array of entries in the order in which they count, searched from its front. */
+/* What gpamap_vhost.h says of tables: one array of entries in no order, all of which are looked at for every question. */
 #include <errno.h>
 #include <stdbool.h>
 
@@ -18,6 +18,7 @@ struct gpamap_table {
 	uint64_t clock;
 	struct entry *entries;
 	size_t count;
+	size_t room;
 };
 
 int gpamap_table_create(const struct gpamap_table_config *config, struct gpamap_table **table)
@@ -41,8 +42,7 @@ void gpamap_table_destroy(struct gpamap_table *table)
 
 static void take_out(struct gpamap_table *table, size_t at)
 {
-	table->count--;
-	memmove(&table->entries[at], &table->entries[at + 1], (table->count - at) * sizeof(*table->entries));
+	table->entries[at] = table->entries[--table->count];
 }
 
 /* The place of the entry that is given up next. */
@@ -56,18 +56,11 @@ static size_t next_out(const struct gpamap_table *table)
 	return least;
 }
 
-/* The youngest entry: it comes behind all that start where it does. */
 static void put_in(struct gpamap_table *table, const struct gpamap_entry *entry)
 {
-	size_t at = 0;
-
-	table->entries = array_for(table->entries, table->count + 1, sizeof(*table->entries));
-	while (at < table->count && table->entries[at].is.first <= entry->first)
-		at++;
-	memmove(&table->entries[at + 1], &table->entries[at], (table->count - at) * sizeof(*table->entries));
-	table->entries[at] = (struct entry){*entry, table->clock, table->clock};
+	table->entries = array_for(table->entries, &table->room, table->count + 1, sizeof(*table->entries));
+	table->entries[table->count++] = (struct entry){*entry, table->clock, table->clock};
 	table->clock++;
-	table->count++;
 }
 
 static bool is_no_entry(const struct gpamap_entry *entry)
@@ -88,20 +81,21 @@ int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entr
 	return 0;
 }
 
-/* Entries that start at one byte stand in the order in which they were added: the first that fits is the one. */
 int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t last, uint64_t host)
 {
-	size_t i;
+	size_t found = table->count, i;
 
 	for (i = 0; i < table->count; i++) {
-		const struct gpamap_entry *entry = &table->entries[i].is;
+		const struct entry *entry = &table->entries[i];
 
-		if (entry->first == first && entry->last == last && entry->host == host) {
-			take_out(table, i);
-			return 0;
-		}
+		if (entry->is.first == first && entry->is.last == last && entry->is.host == host &&
+		    (found == table->count || entry->born < table->entries[found].born))
+			found = i;
 	}
-	return -ENOENT;
+	if (found == table->count)
+		return -ENOENT;
+	take_out(table, found);
+	return 0;
 }
 
 int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64_t last)
@@ -132,23 +126,46 @@ int gpamap_table_replace(struct gpamap_table *table, const struct gpamap_entry *
 	return 0;
 }
 
+/* The order in which entries count: by first byte, then by age. */
+static int by_rank(const void *left, const void *right)
+{
+	const struct entry *one = left, *other = right;
+
+	if (one->is.first != other->is.first)
+		return one->is.first < other->is.first ? -1 : 1;
+	return one->born < other->born ? -1 : one->born > other->born;
+}
+
 size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entry *entries, size_t room)
 {
+	struct entry *sorted;
 	size_t i;
 
+	if (!room)
+		return table->count;
+	sorted = some_memory((table->count + 1) * sizeof(*sorted));
+	for (i = 0; i < table->count; i++)
+		sorted[i] = table->entries[i];
+	qsort(sorted, table->count, sizeof(*sorted), by_rank);
 	for (i = 0; i < table->count && i < room; i++)
-		entries[i] = table->entries[i].is;
+		entries[i] = sorted[i].is;
+	free(sorted);
 	return table->count;
 }
 
+/* Of the entries that hold a byte the one that counts. NULL: there is none. */
 static struct entry *entry_at(const struct gpamap_table *table, uint64_t address)
 {
+	struct entry *found = NULL;
 	size_t i;
 
-	for (i = 0; i < table->count; i++)
-		if (table->entries[i].is.first <= address && address <= table->entries[i].is.last)
-			return &table->entries[i];
-	return NULL;
+	for (i = 0; i < table->count; i++) {
+		struct entry *entry = &table->entries[i];
+
+		if (entry->is.first <= address && address <= entry->is.last && (!found || by_rank(entry, found) < 0))
+			found = entry;
+	}
+	return found;
 }
 
 int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,

@@ -76,12 +76,26 @@ int gpamap_find_slot(const struct gpamap_view *view, uint32_t slot, struct gpama
 	return 0;
 }
 
+static int by_guest(const void *left, const void *right)
+{
+	const struct slot *one = left, *other = right;
+
+	if (one->word >> 16 != other->word >> 16)
+		return one->word >> 16 < other->word >> 16 ? -1 : 1;
+	return one->first < other->first ? -1 : one->first > other->first;
+}
+
 size_t gpamap_slots(const struct gpamap_view *view, struct gpamap_slot_info *slots, size_t room)
 {
+	struct slot *sorted = some_memory((view->count + 1) * sizeof(*sorted));
 	size_t i;
 
+	for (i = 0; i < view->count; i++)
+		sorted[i] = view->slots[i];
+	qsort(sorted, view->count, sizeof(*sorted), by_guest);
 	for (i = 0; i < view->count && i < room; i++)
-		slots[i] = info_of(&view->slots[i]);
+		slots[i] = info_of(&sorted[i]);
+	free(sorted);
 	return view->count;
 }
 
@@ -97,7 +111,7 @@ static int by_host(const void *left, const void *right)
 size_t gpamap_hva_range(const struct gpamap_view *view, uint64_t first, uint64_t last, struct gpamap_guest_range *ranges,
 			size_t room)
 {
-	struct slot *found = array_for(NULL, view->count, sizeof(*found));
+	struct slot *found = some_memory((view->count + 1) * sizeof(*found));
 	size_t count = 0, i;
 
 	for (i = 0; i < view->count; i++) {
