@@ -1,5 +1,5 @@
 # Each target is a thin line over a tool. `make run` and `make test` set up everything they need.
-.PHONY: run test quick prove vectors fuzz fuzz-kernels bench l2fwd docs lint setup clean help
+.PHONY: run test quick prove prove-c vectors fuzz fuzz-kernels bench l2fwd docs lint setup clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +16,9 @@ quick: setup lint   ## the inner loop, under a minute: no kernels, no long searc
 
 prove: setup        ## the theorems only
 	$(BIN)/gpaspec prove $(ARGS)
+
+prove-c: setup      ## the C library itself: bounded model checking with CBMC, planted bugs refuted
+	$(BIN)/python -m conformance.targets.c.verifying $(ARGS)
 
 vectors: setup      ## write the vectors anew from the spec
 	$(BIN)/gpaspec generate $(ARGS)

@@ -1,0 +1,1 @@
+"""Bounded model checking of libgpamap: the harnesses (C, one subject a file) and the list of them."""
