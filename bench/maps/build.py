@@ -29,11 +29,11 @@ def own(file: str, flags: Sequence[str] = (), base: Path = C) -> Path:
     return library.compile_cached(name, library.compiler(), (*STRICT, *FLAGS, *flags), [base / file], [C])
 
 
-def cplusplus(file: str) -> Path:
+def cplusplus(file: str, extra: Sequence[str] = ()) -> Path:
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         raise TargetUnavailable("it needs a C++ compiler: install the package g++")
-    flags = ("-std=c++17", "-Wall", "-Wextra", "-Wno-unused-function", *FLAGS)
+    flags = ("-std=c++17", "-Wall", "-Wextra", "-Wno-unused-function", *FLAGS, *extra)
     return library.compile_cached(f"{Path(file).stem}.so", compiler, flags, [C / file], [C])
 
 
@@ -47,11 +47,12 @@ def in_short(error: TargetUnavailable) -> str:
 # ---- The kernel's ----
 
 
-def with_trees(file: str) -> Path:
+def with_trees(file: str, flags: Sequence[str] = ()) -> Path:
     tree = kernel.trees()
     files = [C / file, tree.code / "rbtree.c"]
+    flags = (*KERNEL, *FLAGS, *flags)
     name = f"{Path(file).stem}.so"
-    return library.compile_cached(name, library.compiler(), (*KERNEL, *FLAGS), files, [C, tree.include, tree.code])
+    return library.compile_cached(name, library.compiler(), flags, files, [C, tree.include, tree.code])
 
 
 def maple() -> Path:
@@ -159,11 +160,19 @@ def inlined(name: str, file: str, flags: Sequence[str] = ()) -> Path:
 
 
 def slots() -> Path:
+    """Lookups can be inlined."""
     return inlined("gpamap.so", "gpamap_slots.c")
 
 
 def table() -> Path:
     return inlined("gpamap-table.so", "gpamap_table.c")
+
+
+def slots_again() -> Path:
+    """By the entry point that remembers the last hit of a reader."""
+    if not has("gpamap_lookup_again"):
+        raise TargetUnavailable("the library has no gpamap_lookup_again")
+    return inlined("gpamap-again.so", "gpamap_slots.c", ("-DLOOKUP_AGAIN",))
 
 
 def slots_called() -> Path:

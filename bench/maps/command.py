@@ -1,107 +1,149 @@
-"""The command: which contestants, layouts, sizes and queries; what is printed and written."""
+"""Guest address maps side by side.
+
+Ends with 0; with 1 when a contestant answers wrong (nothing is timed then), or with --require when a target is not
+met; with 2 when it cannot run.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import shutil
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from bench.maps.abi import CannotHold, Loaded, Map
+from bench.maps import instructions, targets
+from bench.maps.abi import Loaded
+from bench.maps.beside import measure_beside
 from bench.maps.build import in_short
-from bench.maps.contestants import CONTESTANTS, JUDGE, YARDSTICK
-from bench.maps.measure import Series, WrongAnswer, check, ratio, rounds_of
-from bench.maps.workloads import KINDS, LAYOUTS, edges, layout, queries
+from bench.maps.changes import measure_changes
+from bench.maps.contestants import BESIDE, CONTESTANTS, JUDGE, YARDSTICK, Contestant
+from bench.maps.lookups import measure_lookups
+from bench.maps.machine import described
+from bench.maps.measure import WrongAnswer
+from bench.maps.plots import plots
+from bench.maps.results import Results
+from bench.maps.tables import TITLES, tables
+from bench.maps.workloads import KINDS, LAYOUTS, layout
 from conformance.target import TargetUnavailable
 
-SIZES = (8, 64, 509, 4096, 32764)
-LOOPS = ("throughput", "latency")
+SIZES = targets.SIZES
+SUBJECTS = ("lookups", "translations", "changes", "growth", "beside")
+QUICK: dict[str, Any] = {"sizes": [8, 509], "layouts": ["A", "B"], "queries": ["uniform"], "rounds": 9}
+BESIDE_SIZES = (64, 4096)
+DOCS = Path(__file__).parents[2] / "docs" / "bench"
+SHOWN = ("A-uniform-throughput", "A-uniform-latency", "B-uniform-throughput", "B-uniform-latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    loaded: dict[str, Loaded] = {}
-    absent: dict[str, str] = {}
-    for name in dict.fromkeys([*options.contestants, JUDGE]):
-        try:
-            loaded[name] = Loaded(CONTESTANTS[name].build())
-        except TargetUnavailable as reason:
-            absent[name] = in_short(reason)
-    if JUDGE in absent:
-        print(f"bench: {absent[JUDGE]}", file=sys.stderr)
+    if options.quick:
+        for name, value in QUICK.items():
+            if getattr(options, name) == parser().get_default(name):
+                setattr(options, name, value)
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    # GLib's own allocator keeps memory back; malloc is what the others have.
+    os.environ.setdefault("G_SLICE", "always-malloc")
+    results = Results(machine=described())
+    loaded = load({name: CONTESTANTS[name] for name in dict.fromkeys([JUDGE, *options.contestants])}, results)
+    if JUDGE not in loaded:
+        print(f"bench: {results.absent[JUDGE]}", file=sys.stderr)
         return 2
-    for name, why in absent.items():
-        console.print(f"{CONTESTANTS[name].title} is not there: {why}", markup=False)
     try:
-        for which in options.layouts:
-            for kind in options.queries:
-                measured = {size: measure(loaded, absent, which, size, kind, options.rounds) for size in options.sizes}
-                console.print(*tables(f"layout {which}, {kind}", measured), sep="\n")
+        measure(options, loaded, results, console)
     except WrongAnswer as wrong:
         print(f"bench: {wrong}", file=sys.stderr)
         return 1
-    return 0
+    return report(options, results, console)
 
 
-def measure(
-    loaded: dict[str, Loaded], absent: dict[str, str], which: str, size: int, kind: str, rounds: int
-) -> dict[str, dict[str, Series]]:
-    """By contestant, the series of each loop."""
-    regions = layout(which, size)
-    maps: dict[str, Map] = {}
-    for name, one in loaded.items():
-        if CONTESTANTS[name].slow and size > 4096:
-            continue
+def load(wanted: Mapping[str, Contestant], results: Results) -> dict[str, Loaded]:
+    loaded = {}
+    for name, one in wanted.items():
         try:
-            maps[name] = one.map(regions.regions, regions.order)
-        except CannotHold as reason:
-            absent[f"{name} {which}"] = str(reason)
-    work = queries(regions, kind)
-    check(maps, JUDGE, edges(regions), f"layout {which}, {size} regions, at the edges")
-    check(maps, JUDGE, work, f"layout {which}, {size} regions, {kind}")
-    by_loop = {loop: rounds_of(maps, work, loop, rounds) for loop in LOOPS}
-    for made in maps.values():
-        made.close()
-    return {name: {loop: by_loop[loop][name] for loop in LOOPS} for name in maps}
+            loaded[name] = Loaded(one.build())
+        except TargetUnavailable as reason:
+            results.absent[name] = in_short(reason)
+    return loaded
 
 
-def tables(title: str, measured: dict[int, dict[str, dict[str, Series]]]) -> list[Table]:
-    """ns a lookup (p10, throughput / latency), and ratios to the yardstick (median of the rounds, and their spread)."""
-    times = Table(title=f"{title}: ns a lookup, throughput / latency (p10 of the rounds)")
-    ratios = Table(title=f"{title}: how many times the yardstick (median of the rounds' ratios, their p10..p90)")
-    for made in (times, ratios):
-        made.add_column("contestant")
-        for size in measured:
-            made.add_column(str(size), justify="right")
-    for name in dict.fromkeys(name for cell in measured.values() for name in cell):
-        times.add_row(CONTESTANTS[name].title, *(time_entry(cell.get(name)) for cell in measured.values()))
-        if name != YARDSTICK:
-            ratios.add_row(CONTESTANTS[name].title, *(ratio_entry(cell, name) for cell in measured.values()))
-    return [times, ratios] if any(YARDSTICK in cell for cell in measured.values()) else [times]
+def measure(options: argparse.Namespace, loaded: dict[str, Loaded], results: Results, console: Console) -> None:
+    with console.status("measuring") as status:
+        for which in options.layouts:
+            for size in options.sizes:
+                status.update(f"layout {which}, {size} regions")
+                if {"lookups", "translations"} & set(options.subjects):
+                    measure_lookups(
+                        loaded, layout(which, size), options.queries, options.subjects, options.rounds, results
+                    )
+                if {"changes", "growth"} & set(options.subjects) and which != "adversarial":
+                    measure_changes(loaded, which, size, options.rounds, options.subjects, results)
+                if options.instructions:
+                    names = [name for name in loaded if name in instructions.COUNTED]
+                    instructions.count({name: CONTESTANTS[name] for name in names}, which, size, results)
+        if "beside" in options.subjects:
+            status.update("one reader beside one writer")
+            known = {**CONTESTANTS, **BESIDE}
+            wanted = {name: known[name] for name in BESIDE if basis(name) in options.contestants}
+            beside = load(wanted, results)
+            for which in options.layouts:
+                for size in options.sizes:
+                    if size in BESIDE_SIZES or options.quick:
+                        measure_beside(beside, which, size, results)
 
 
-def time_entry(loops: dict[str, Series] | None) -> str:
-    return " / ".join(f"{loops[loop].p10():.3g}" for loop in LOOPS) if loops else "-"
+def basis(name: str) -> str:
+    """What a map with a lock around it is without."""
+    return name.removesuffix("-rwlock").removesuffix("-mutex")
 
 
-def ratio_entry(cell: dict[str, dict[str, Series]], name: str) -> str:
-    if name not in cell or YARDSTICK not in cell:
-        return "-"
-    ratios = [ratio(cell[YARDSTICK][loop], cell[name][loop]) for loop in LOOPS]
-    return "\n".join(f"{one.median:.2f} ({one.low:.2f}..{one.high:.2f})" for one in ratios)
+def report(options: argparse.Namespace, results: Results, console: Console) -> int:
+    for made in tables(results):
+        console.print(made)
+    verdicts = list(targets.verdicts(results))
+    console.print(targets.table(verdicts))
+    for name, reason in (results.absent | results.cannot).items():
+        title = TITLES.get(name, name)
+        console.print(f"{title}: does not take part: {reason}", markup=False, highlight=False)
+    for what, fact in results.machine.items():
+        console.print(f"{what}: {fact}", markup=False, highlight=False)
+    console.print(targets.summary(verdicts), markup=False, highlight=False)
+    options.out.mkdir(parents=True, exist_ok=True)
+    drawn = plots(results, options.out)
+    document = results.as_json(YARDSTICK, TITLES)
+    document["targets"] = [
+        {**vars(one), "met": one.met, "value": None if one.value is None else round(one.value, 3)} for one in verdicts
+    ]
+    (options.out / "bench.json").write_text(json.dumps(document, indent=1) + "\n")
+    console.print(f"{len(drawn)} plots and bench.json are in {options.out}", markup=False, highlight=False)
+    if options.docs:
+        DOCS.mkdir(parents=True, exist_ok=True)
+        for file in drawn:
+            if file.stem in SHOWN:
+                shutil.copy(file, DOCS)
+    return 1 if options.require and not all(one.met for one in verdicts) else 0
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m bench.maps", description=__doc__)
+    made = argparse.ArgumentParser(
+        prog="python -m bench.maps", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     made.add_argument("--contestants", type=several(CONTESTANTS), default=list(CONTESTANTS), metavar="NAMES")
-    made.add_argument("--sizes", type=several(None), default=list(SIZES), metavar="NUMBERS")
+    made.add_argument("--sizes", type=several(None), default=list(SIZES), metavar="NUMBERS", help="numbers of regions")
     made.add_argument("--layouts", type=several(LAYOUTS), default=list(LAYOUTS), metavar="NAMES")
-    made.add_argument("--queries", type=several(KINDS), default=["uniform"], metavar="NAMES")
+    made.add_argument("--queries", type=several(KINDS), default=list(KINDS), metavar="NAMES")
+    made.add_argument("--subjects", type=several(SUBJECTS), default=list(SUBJECTS), metavar="NAMES")
     made.add_argument("--rounds", type=int, default=31)
+    made.add_argument("--quick", action="store_true", help="a sample in a minute")
+    made.add_argument("--instructions", action="store_true", help="also count instructions a lookup, with valgrind")
+    made.add_argument("--require", action="store_true", help="end with 1 unless every target is met")
+    made.add_argument("--out", type=Path, default=Path("out/bench"), help="where plots and bench.json go")
+    made.add_argument("--docs", action="store_true", help="copy the main plots to docs/bench/")
     return made
 
 
@@ -111,11 +153,12 @@ def several(known: Collection[str] | None) -> Callable[[str], list[Any]]:
     def read(text: str) -> list[Any]:
         parts = [part for part in text.split(",") if part]
         if known is None:
+            if not all(part.isdigit() and 2 <= int(part) <= 32764 for part in parts):
+                raise argparse.ArgumentTypeError(f"{text}: numbers from 2 to 32764 with commas are wanted")
             return [int(part) for part in parts]
         unknown = [part for part in parts if part not in known]
         if unknown:
-            names = ", ".join(known)
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)} (known: {names})")
-        return list(parts)
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)} (known: {', '.join(known)})")
+        return parts
 
     return read

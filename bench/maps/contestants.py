@@ -39,7 +39,20 @@ CONTESTANTS = listed(
     Contestant("s+tree", "S+tree, static, -march=native", lambda: build.own("splus.c", ("-march=native",))),
     Contestant("gpamap", "libgpamap slots", build.slots),
     Contestant("gpamap-call", "libgpamap slots, shared library", build.slots_called),
+    Contestant("gpamap-again", "libgpamap slots, last hit first", build.slots_again),
     Contestant("gpamap-table", "libgpamap table", build.table),
+)
+
+RWLOCK, MUTEX = ("-DLOCKED_BY_RWLOCK",), ("-DLOCKED_BY_MUTEX",)
+
+# One reader beside one writer: libgpamap, and maps with a lock around them.
+BESIDE = listed(
+    CONTESTANTS["gpamap"],
+    CONTESTANTS["gpamap-call"],
+    Contestant("itree-rwlock", "vhost interval tree, rwlock", lambda: build.with_trees("itree.c", RWLOCK)),
+    Contestant("itree-mutex", "vhost interval tree, mutex", lambda: build.with_trees("itree.c", MUTEX)),
+    Contestant("kvm-rwlock", "KVM-like, rwlock", lambda: build.with_trees("kvm.c", RWLOCK)),
+    Contestant("std-map-rwlock", "std::map, rwlock", lambda: build.cplusplus("std_map.cpp", RWLOCK)),
 )
 
 JUDGE = "floor"

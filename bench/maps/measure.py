@@ -4,48 +4,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.maps.abi import Map, Work
+from bench.maps.abi import Map, Numbers, Work
+from bench.maps.results import Series
 from bench.maps.workloads import QUERIES
 
 SMALLEST, LARGEST = 512, 2**16  # questions in a round
 WARM = 4  # before each measurement, a quarter of its number of questions is asked to warm the caches
-ENOUGH = 1_500_000  # ns that a measurement should last, where LARGEST allows
+ENOUGH = 1_000_000  # ns that a measurement should last, where LARGEST allows
+FEWEST = 128  # questions of a translation, each of which has many segments
 
 
 class WrongAnswer(Exception):
     """A contestant answered wrong; the text says what."""
-
-
-@dataclass
-class Series:
-    """What one contestant did in all rounds: ns a lookup."""
-
-    ns: list[float] = field(default_factory=list)
-
-    def p10(self) -> float:
-        return float(np.percentile(self.ns, 10))
-
-    def median(self) -> float:
-        return float(np.median(self.ns))
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How often one fits into another: median, and the spread from p10 to p90, of the ratios of all rounds."""
-
-    median: float
-    low: float
-    high: float
-
-
-def ratio(slower: Series, faster: Series) -> Ratio:
-    each = np.array(slower.ns) / np.array(faster.ns)
-    low, median, high = np.percentile(each, (10, 50, 90))
-    return Ratio(float(median), float(low), float(high))
 
 
 def check(maps: Mapping[str, Map], judge: str, work: Work, what: str) -> None:
@@ -55,9 +28,9 @@ def check(maps: Mapping[str, Map], judge: str, work: Work, what: str) -> None:
         compare(name, one, work, expected, what)
 
 
-def compare(name: str, one: Map, work: Work, expected: np.ndarray, what: str, count: int | None = None) -> None:
-    found = one.answers(work, 0, count)
-    wrong = np.flatnonzero(found != expected[: len(found)])
+def compare(name: str, one: Map, work: Work, expected: Numbers, what: str) -> None:
+    found = one.answers(work)
+    wrong = np.flatnonzero(found != expected)
     if len(wrong):
         at = wrong[0]
         raise WrongAnswer(
@@ -66,19 +39,46 @@ def compare(name: str, one: Map, work: Work, expected: np.ndarray, what: str, co
         )
 
 
-def questions_for(one: Map, work: Work, loop: str) -> int:
+def check_translations(maps: Mapping[str, Map], judge: str, work: Work, length: int, what: str) -> float:
+    """All find the judge's segments. Their mean number; raises WrongAnswer."""
+    expected = translated(maps[judge], work, length)
+    for name, one in maps.items():
+        found = translated(one, work, length)
+        if found != expected:
+            raise WrongAnswer(
+                f"{name} translates wrong ({what}): {found[0]} segments in {TRANSLATED} translations of {length} bytes "
+                f"(sum {found[1]:#x}), and {expected[0]} (sum {expected[1]:#x}) is right"
+            )
+    return expected[0] / TRANSLATED
+
+
+TRANSLATED = 4096
+
+
+def translated(one: Map, work: Work, length: int) -> tuple[int, int]:
+    """Segments, and the sum over all of them, of the first TRANSLATED questions."""
+    part = work.part(0, TRANSLATED)
+    part.length = length
+    one.ops.translate(one.made, part)
+    return int(part.found), int(part.sum)
+
+
+def questions_for(one: Map, work: Work, loop: str, length: int) -> int:
     """How many questions a round of this contestant has: so many that it lasts long enough to be measured."""
-    count = 256
-    getattr(one.ops, loop)(one.made, work.part(0, count))
-    took = max(1, getattr(one.ops, loop)(one.made, work.part(count, count)))
-    wanted = int(ENOUGH * count / took)
-    return max(SMALLEST, min(LARGEST, wanted))
+    fewest = FEWEST if length else SMALLEST
+    for _ in range(2):
+        part = work.part(0, fewest)
+        part.length = length
+        took = max(1, getattr(one.ops, loop)(one.made, part))
+    return max(fewest, min(LARGEST, int(ENOUGH * fewest / took)))
 
 
-def rounds_of(maps: Mapping[str, Map], work: Work, loop: str, rounds: int, seed: int = 3) -> dict[str, Series]:
-    """Time a loop ("throughput", "latency") of each contestant. In each round they come in another order."""
+def rounds_of(
+    maps: Mapping[str, Map], work: Work, loop: str, rounds: int, length: int = 0, seed: int = 3
+) -> dict[str, Series]:
+    """Time a loop ("throughput", "latency", "translate") of each contestant, in each round in another order."""
     turns = random.Random(seed)
-    counts = {name: questions_for(one, work, loop) for name, one in maps.items()}
+    counts = {name: questions_for(one, work, loop, length) for name, one in maps.items()}
     series = {name: Series() for name in maps}
     for number in range(rounds):
         names = list(maps)
@@ -87,7 +87,8 @@ def rounds_of(maps: Mapping[str, Map], work: Work, loop: str, rounds: int, seed:
         for name in names:
             one, count = maps[name], counts[name]
             run = getattr(one.ops, loop)
-            run(one.made, work.part(first, count // WARM))
-            took = run(one.made, work.part(first + LARGEST // WARM, count))
-            series[name].ns.append(took / count)
+            warm, timed = work.part(first, count // WARM), work.part(first + LARGEST // WARM, count)
+            warm.length = timed.length = length
+            run(one.made, warm)
+            series[name].ns.append(run(one.made, timed) / count)
     return series

@@ -35,10 +35,10 @@ static inline uint64_t find_in(const struct gpamap_view *view, struct gpamap_rea
 
 	(void)reader;
 #ifdef LOOKUP_AGAIN
-	if (LOOKUP_AGAIN)
+	(void)view;
+	if (gpamap_lookup_again(reader, 0, address, 0, &found))
 		return MISS;
 #else
-	(void)view;
 	if (gpamap_lookup(view, 0, address, 0, &found))
 		return MISS;
 #endif

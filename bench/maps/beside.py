@@ -1,0 +1,63 @@
+"""One reader beside one writer: what the reader gets done while slots are moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.maps.abi import FAILED, Loaded, Work, ffi, pointer
+from bench.maps.build import own
+from bench.maps.changes import Places
+from bench.maps.measure import WrongAnswer
+from bench.maps.results import Beside, Results
+from bench.maps.workloads import queries
+
+NS = 150_000_000  # each measurement
+MOVED = 64  # regions that go away and come back, over and over again
+
+ffi.cdef(
+    """uint64_t beside(const struct contestant *ops, void *map, struct work *work, const struct region *away,
+                       const uint64_t *to, const struct region *home, size_t count, uint64_t ns, uint64_t *lookups,
+                       uint64_t *moves);"""
+)
+
+
+def loop() -> Path:
+    return own("beside.c")
+
+
+def measure_beside(loaded: Mapping[str, Loaded], which: str, size: int, results: Results) -> None:
+    """Into `results`: the reader with the writer, and the same reader alone."""
+    library = ffi.dlopen(str(loop()))
+    places = Places(which, size)
+    work: Work = queries(places.layout, "uniform")
+    away, _, to, home = places.some(min(size // 2, MOVED))
+    found: dict[str, Beside] = {}
+    for name, one in loaded.items():
+        if one.ops.read_until == ffi.NULL:
+            continue
+        made = one.map(places.layout.regions, places.layout.order)
+        part = work.part(0, len(work.addresses))
+        lookups, moves = ffi.new("uint64_t *"), ffi.new("uint64_t *")
+        rates = []
+        try:
+            for count in (0, len(away)):
+                took = library.beside(
+                    one.ops,
+                    made.made,
+                    part,
+                    pointer("struct region", away),
+                    pointer("uint64_t", to),
+                    pointer("struct region", home),
+                    count,
+                    NS,
+                    lookups,
+                    moves,
+                )
+                if took == FAILED:
+                    raise WrongAnswer(f"{name} refuses to move a region beside a reader")
+                rates.append((lookups[0] * 1e9 / took, moves[0] * 1e9 / took))
+        finally:
+            made.close()
+        found[name] = Beside(lookups=rates[1][0], moves=rates[1][1], alone=rates[0][0])
+    results.beside[which, size] = found
