@@ -18,12 +18,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import IO
 
 from conformance.files import load_vectors
 from conformance.target import TargetUnavailable
 from conformance.targets.c import build
 from conformance.targets.c.fuzz_build import FUZZ, NAIVE, Program, fuzz_program
+from conformance.targets.c.fuzz_replay import Differs, replay
+from conformance.targets.c.fuzz_replay_slots import Slots
+from conformance.targets.c.fuzz_replay_vhost import Device, Table
 from conformance.targets.c.fuzz_seeds import write_seeds
 
 __all__ = ["FUZZ", "NAIVE", "Finding", "Result", "account", "main", "run"]
@@ -60,6 +64,7 @@ class Result:
     inputs: int = 0
     seeds: int = 0
     seconds: float = 0.0
+    replayed: int = 0  # operations that were done on the spec, too
     findings: list[Finding] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)  # a job that ended otherwise than it should
 
@@ -122,11 +127,13 @@ def run(
     out: Path = OUT,
     seed: int = 1,
     libfuzzer: bool = True,
+    replays: int = 0,
     progress: Callable[[int, int, float], None] = lambda operations, inputs, seconds: None,
 ) -> Result:
     """Do so many operations in so many processes, or as many as there is time for; end at the first finding.
 
-    `seed` is at least 1: the same seed with one job, and the same vectors, do the same. Raises TargetUnavailable.
+    `seed` is at least 1; another one gives other inputs. `replays` inputs, of those that the vectors gave and those
+    that were found to do something new, are done on the spec, too. Raises TargetUnavailable.
     """
     result = Result(fuzz_program(base, libfuzzer))
     limit = seconds if seconds is not None else 60 + operations / SLOWEST
@@ -150,6 +157,8 @@ def run(
         result.inputs = sum(job.inputs for job in running)
         for job in running:
             judge(job, job in timed_out, seconds is not None, result, out)
+        if not result.findings:
+            replay_some(result, directory / "corpus", replays, Random(seed), out)
     return result
 
 
@@ -220,6 +229,17 @@ def artifacts(job: Job, timed_out: bool) -> list[Path]:
     return found
 
 
+def replay_some(result: Result, corpus: Path, number: int, random: Random, out: Path) -> None:
+    """Do some inputs again on the spec."""
+    inputs = sorted(corpus.iterdir())
+    for path in random.sample(inputs, min(number, len(inputs))):
+        text = account(result.program, path)
+        try:
+            result.replayed += replay(text, {"map": Slots, "table": Table, "device": Device})
+        except Differs as difference:
+            result.findings.append(Finding(kept_input(path, out), f"{text}\nDIFFERENCE from the spec: {difference}"))
+
+
 def kept_input(path: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copy(path, out / re.sub(r"^job\d+-", "", path.name)))
@@ -268,7 +288,8 @@ def show(result: Result, out: Path) -> None:
     driver = "libFuzzer" if result.program.libfuzzer else "random bytes"
     print(
         f"{result.operations} operations in {result.inputs} inputs, {result.seconds:.0f} s ({rate:,.0f} a second), "
-        f"{driver} from {result.seeds} vectors: {len(result.findings)} findings"
+        f"{driver} from {result.seeds} vectors, {result.replayed} of them on the spec, too: "
+        f"{len(result.findings)} findings"
     )
 
 
@@ -307,6 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, help="end after so long, also when fewer were done")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--seed", type=int, default=1, help="another number, other inputs (1)")
+    parser.add_argument("--replays", type=int, default=100, help="inputs that are done on the spec, too (100)")
     parser.add_argument("--random", action="store_true", help="random bytes, even where libFuzzer is")
     parser.add_argument("--base", type=Path, default=build.HERE, help="where the library's src and include lie")
     parser.add_argument("--out", type=Path, default=OUT, help="where inputs with findings are kept (out/fuzz-c)")
@@ -332,6 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen.out,
             chosen.seed,
             not chosen.random,
+            chosen.replays,
             EverySoOften(5),
         )
     except TargetUnavailable as error:

@@ -390,6 +390,7 @@ static void operate_bulk(void)
 			add_region(&region);
 		else
 			remove_region(&region);
+		manner = (struct manner){.caller = OWNER};
 	}
 }
 

@@ -10,11 +10,12 @@
 #ifdef __SANITIZE_ADDRESS__
 #define HEAP_SANITIZED 1
 #endif
-#ifdef HEAP_SANITIZED
-#include <sanitizer/allocator_interface.h>
-#endif
 
 #include "fuzz.h"
+
+#ifdef HEAP_SANITIZED
+size_t __sanitizer_get_allocated_size(const volatile void *memory); /* gcc has no header for it */
+#endif
 
 #define LARGEST ((size_t)1 << 20) /* the log of a slot can be 256 MiB */
 

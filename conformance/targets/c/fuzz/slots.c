@@ -300,6 +300,7 @@ static void operate_bulk(void)
 		if (failing < 0x40 && i % (1 + failing) == failing)
 			heap_fail(i / (1 + failing) % 8, false);
 		set_region(1, &region);
+		manner = (struct manner){.caller = OWNER};
 	}
 }
 
