@@ -24,7 +24,7 @@ def results() -> Results:
     try:
         library = Library()
     except TargetUnavailable as error:
-        pytest.skip(str(error))
+        pytest.skip(f"the C library cannot be compiled here: {error}")
     found: Results = {}
     for cell in CELLS:
         found[cell] = Forwarder(cell, ModelTable(cell.limit, cell.retirement), 7).run(100)

@@ -80,7 +80,7 @@ def sanitized(base: Path = build.HERE) -> AdapterTarget:
     """The adapter in a process that has the runtime of gcc's address sanitizer."""
     gcc = shutil.which("gcc")
     if gcc is None:
-        pytest.skip("no gcc")
+        pytest.skip("gcc is not here, whose sanitizers are asked: install it (apt-get install gcc)")
     asked = subprocess.run([gcc, "-print-file-name=libasan.so"], capture_output=True, text=True, timeout=30, check=True)
     # Python itself leaves memory behind.
     environment = [f"CC={gcc}", f"LD_PRELOAD={asked.stdout.strip()}", "ASAN_OPTIONS=detect_leaks=0"]

@@ -40,7 +40,7 @@ def lines_of(vector: Vector, version: str, directory: Path) -> list[str]:
         target.start()
         return target.output_of(compiled(program(vector), directory)).splitlines()
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     finally:
         target.stop()
 

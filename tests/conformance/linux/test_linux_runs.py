@@ -34,7 +34,7 @@ def kernel() -> None:
     try:
         kernel_for("6.1")
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ def started(target: Any) -> Iterator[tuple[Any, Profile]]:
     try:
         profile = target.start().profile
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"{target.name} cannot be had: {missing}")
     try:
         yield target, profile
     finally:
@@ -131,7 +131,7 @@ def test_a_kernel_agrees_with_the_spec(version: str) -> None:
             agrees(profile, answer)
 
 
-@pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="no /dev/kvm here")
+@pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="an extra: no /dev/kvm here")
 def test_the_kernel_here_agrees_with_the_spec() -> None:
     with started(LinuxHost()) as (target, profile):
         for answer in target.run(TRIALS):
@@ -175,7 +175,7 @@ def test_a_machine_that_never_boots(tmp_path: Path) -> None:
         with pytest.raises(TargetFailed, match=r"linux-bzImage"):
             target.start()
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     finally:
         target.stop()
     assert time.monotonic() - began < 60
@@ -186,7 +186,7 @@ def test_a_kernel_without_its_modules_says_so() -> None:
     try:
         kernel = kernel_for("6.1")
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     target = LinuxVm(kernel=kernel.image)
     try:
         with pytest.raises(TargetFailed, match="/dev/kvm cannot be opened"):
@@ -234,7 +234,7 @@ def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(TargetFailed, match="No space left on device"):
             target.start()
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     finally:
         target.stop()
 
@@ -247,7 +247,7 @@ def test_a_slot_costs_kernel_memory_for_each_page() -> None:
     assert available_bytes() > 0
 
 
-@pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="no /dev/kvm here")
+@pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="an extra: no /dev/kvm here")
 def test_the_machine_here_is_not_exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.targets.linux.host.available_bytes", lambda: 2**20)
     big = Trial("big", (SetRegion(slot=1, gpa=0, size=2**28, hva=A),))

@@ -25,7 +25,7 @@ def kernel_or_skip(version: str) -> Kernel:
     try:
         kernel = kernel_for(version)
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"the modules of {version} cannot be had: {missing}")
     assert kernel.modules is not None
     return kernel
 

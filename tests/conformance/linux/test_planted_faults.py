@@ -77,7 +77,7 @@ def answers_of(trials: list[Trial]) -> tuple[Environment, list[Answer]]:
     try:
         return target.start(), list(target.run(trials))
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     finally:
         target.stop()
 

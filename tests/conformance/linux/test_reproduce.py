@@ -87,7 +87,7 @@ def test_a_program_without_most_operations_compiles(tmp_path: Path) -> None:
     assert compiled(source(steps_of(requests, profile), profile, "a */ title"), tmp_path).is_file()
 
 
-@pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="no /dev/kvm here")
+@pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="an extra: no /dev/kvm here")
 def test_a_program_does_what_its_steps_say(tmp_path: Path) -> None:
     profile = Profile()
     program = compiled(source(steps_of(REQUESTS, profile), profile, "all kinds of steps"), tmp_path)
@@ -113,7 +113,7 @@ def test_a_program_shows_a_kernel_deviation_in_a_machine(tmp_path: Path) -> None
         program = compiled(source(steps_of(requests, profile), profile, "a log that is lost"), tmp_path)
         lines = target.output_of(program).splitlines()
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     finally:
         target.stop()
     assert len(lines) == len(requests)

@@ -186,7 +186,7 @@ def kernel() -> Iterator[tuple[LinuxVm, Environment]]:
     try:
         yield target, target.start()
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     finally:
         target.stop()
 
@@ -241,7 +241,7 @@ def test_limits_are_those_that_modules_were_told() -> None:
     try:
         profile = target.start().profile
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     finally:
         target.stop()
     assert (profile.max_regions, profile.iotlb_limit) == (3, 4)
@@ -260,7 +260,7 @@ def test_a_lock_up_is_a_result_and_the_rest_goes_on() -> None:
         trials = [Trial("before", good), Trial("deadly", tuple(deadly)), Trial("after", good)]
         answers = list(target.run(trials))
     except TargetUnavailable as missing:
-        pytest.skip(str(missing))
+        pytest.skip(f"no kernel can be booted here: {missing}")
     finally:
         target.stop()
     assert isinstance(answers[1], Crashed) and "soft lockup" in answers[1].report

@@ -16,7 +16,7 @@ from .versions import missing, parameters
 def target(request: pytest.FixtureRequest) -> Iterator[LinuxSource]:
     """The target for each version, started. Skipped where its sources cannot be had."""
     if missing(request.param):
-        pytest.skip(missing(request.param))
+        pytest.skip(f"the code of {request.param} cannot be compiled here: {missing(request.param)}")
     one = LinuxSource(request.param)
     try:
         one.start()
