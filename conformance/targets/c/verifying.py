@@ -40,6 +40,8 @@ PREPROCESS_SECONDS = 60
 MOST_VALUES = 24  # of a counterexample that are shown
 COUNTEREXAMPLE = ("-DPLANTED", "--stop-on-fail", "--trace")
 
+UNSAID = ("__", "return_value_", "tmp_", "dynamic_object", "malloc_")  # names that say nothing to a reader
+
 PROVED = "proved"
 REFUTED = "refuted"
 VACUOUS = "vacuous"  # a witness is impossible, or nothing was claimed
@@ -248,16 +250,17 @@ def values_of(trace: list[dict[str, Any]], harness: Harness) -> tuple[str, ...]:
         if Path(step.get("sourceLocation", {}).get("file", "")).name != harness.file:
             continue
         name, value = step.get("lhs", ""), shown(step.get("value", {}))
-        if value and "$" not in name and not name.startswith(("__", "return_value_", "tmp_")):
+        if value and "$" not in name and not name.startswith(UNSAID):
             values.pop(name, None)
             values[name] = value
-    return tuple(f"{name} = {value}" for name, value in values.items())
+    # Members that are 0 say little, and there are many.
+    return tuple(f"{name} = {value}" for name, value in values.items() if value != "0" or name.isidentifier())
 
 
 def shown(value: dict[str, Any]) -> str:
     """A value: numbers of many digits in hexadecimal; nothing for what has members, which are assigned singly too."""
     data = str(value.get("data", "")).removesuffix("l").removesuffix("u")
-    if "@" in data:
+    if "@" in data or "NULL" in data or data == "dynamic_object":
         return ""
     return hex(int(data)) if data.isdigit() and int(data) > 9999 else data
 
@@ -301,8 +304,8 @@ def print_outcome(harness: Harness, plant: Plant | None, outcome: Outcome) -> No
     subject = f"{harness.name}, planted: {plant.what}" if plant else harness.name
     about = f": {outcome.about}" if outcome.about else ""
     console.print(f"{outcome.status:9} {outcome.seconds:6.1f} s  {subject}{about}", markup=False, highlight=False)
-    for line in outcome.values[-MOST_VALUES:]:
-        console.print(f"                       {line}", markup=False, highlight=False)
+    if outcome.values:
+        console.print(f"    with {', '.join(outcome.values[-MOST_VALUES:])}", markup=False, highlight=False)
 
 
 def print_table(verdicts: tuple[Verdict, ...]) -> None:
