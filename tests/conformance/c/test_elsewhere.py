@@ -18,10 +18,12 @@ import pytest
 from conformance.files import load_vectors
 from conformance.registry import LIBRARY_PROFILES
 from conformance.runner import Plan, run_plan
+from conformance.targets.c import build
 from conformance.targets.c.target import LIBRARY_PROFILE
 from spec.profile import Profile
 
 from .compilers import makes_programs, need, said
+from .planted import bug, planted_base
 from .player import Player
 from .test_packaging import taken_away
 
@@ -60,9 +62,9 @@ PLACES = (
 )
 
 
-def player(place: Place, profile: Profile = LIBRARY_PROFILE) -> Player:
+def player(place: Place, profile: Profile = LIBRARY_PROFILE, base: Path = build.HERE) -> Player:
     place.skip_unless_here()
-    return Player(f"{place.cc} -static", profile, starter=place.starter, order=place.order)
+    return Player(f"{place.cc} -static", profile, base, starter=place.starter, order=place.order)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
@@ -72,6 +74,26 @@ def test_the_vectors(place: Place, tmp_path: Path) -> None:
     assert report.exit_code() == 0, report.failure or report.unavailable or report.counts()
     assert report.counts()["passed"] > 2000
     assert {environment.facts["bits"] for environment in report.environments} == {place.bits}
+
+
+SMALLEST_BYTE_FIRST = bug(
+    "smallest-byte-first",
+    "byte order",
+    "A page's bit is set in a byte, counted from the first.",
+    (
+        "log.c",
+        "&log->words[page / WORD_PAGES], UINT64_C(1) << page % WORD_PAGES",
+        "(_Atomic unsigned char *)log->words + page / 8, 1 << page % 8",
+    ),
+)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_a_bug_of_the_byte_order_is_found_where_it_is_one(place: Place, tmp_path: Path) -> None:
+    with planted_base(SMALLEST_BYTE_FIRST) as base:
+        report = run_plan(Plan("c", (partial(player, place, base=base),)), load_vectors(), out=tmp_path)
+    assert report.finished and report.counts()["passed"] > 1000
+    assert (report.counts()["unexplained"] > 0) == (place.order == ">")
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
