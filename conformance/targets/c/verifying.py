@@ -247,7 +247,7 @@ def values_of(trace: list[dict[str, Any]], harness: Harness) -> tuple[str, ...]:
     for step in trace:
         if step.get("stepType") != "assignment" or step.get("hidden"):
             continue
-        if Path(step.get("sourceLocation", {}).get("file", "")).name != harness.file:
+        if Path(step.get("sourceLocation", {}).get("file", "")).name != Path(harness.file).name:
             continue
         name, value = step.get("lhs", ""), shown(step.get("value", {}))
         if value and "$" not in name and not name.startswith(UNSAID):
