@@ -1,5 +1,5 @@
 # Each target is a thin line over a tool. `make run` and `make test` set up everything they need.
-.PHONY: run test quick prove prove-c vectors fuzz fuzz-kernels bench l2fwd docs lint setup clean help
+.PHONY: run test quick prove prove-c vectors fuzz fuzz-kernels bench bench-quick bench-steps l2fwd docs lint setup clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,7 +32,15 @@ fuzz-kernels: setup ## a hundred thousand random operations on each booted kerne
 l2fwd: setup        ## the forwarding experiment: hits, misses and retirements of an IOTLB, as table and plot
 	$(BIN)/python -m bench.l2fwd $(ARGS)
 
-bench: setup        ## how many vector steps a minute the targets do
+bench: setup        ## guest address maps side by side: tables, plots and targets (minutes; out/bench/)
+	@./tools/setup bench
+	$(BIN)/python -m bench.maps $(ARGS)
+
+bench-quick: setup  ## a sample of that, in a minute
+	@./tools/setup bench
+	$(BIN)/python -m bench.maps --quick $(ARGS)
+
+bench-steps: setup  ## how many vector steps a minute the targets do
 	$(BIN)/python -m bench.linux_steps $(ARGS)
 
 docs: setup         ## write the page of theorems anew

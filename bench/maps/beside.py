@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from bench.maps.measure import WrongAnswer
 from bench.maps.results import Beside, Results
 from bench.maps.workloads import queries
 
-NS = 150_000_000  # each measurement
+NS = 40_000_000  # each measurement
+ROUNDS = 5
 MOVED = 64  # regions that go away and come back, over and over again
 
 ffi.cdef(
@@ -32,32 +34,29 @@ def measure_beside(loaded: Mapping[str, Loaded], which: str, size: int, results:
     places = Places(which, size)
     work: Work = queries(places.layout, "uniform")
     away, _, to, home = places.some(min(size // 2, MOVED))
-    found: dict[str, Beside] = {}
-    for name, one in loaded.items():
-        if one.ops.read_until == ffi.NULL:
-            continue
-        made = one.map(places.layout.regions, places.layout.order)
-        part = work.part(0, len(work.addresses))
-        lookups, moves = ffi.new("uint64_t *"), ffi.new("uint64_t *")
-        rates = []
-        try:
-            for count in (0, len(away)):
-                took = library.beside(
-                    one.ops,
-                    made.made,
-                    part,
-                    pointer("struct region", away),
-                    pointer("uint64_t", to),
-                    pointer("struct region", home),
-                    count,
-                    NS,
-                    lookups,
-                    moves,
-                )
-                if took == FAILED:
-                    raise WrongAnswer(f"{name} refuses to move a region beside a reader")
-                rates.append((lookups[0] * 1e9 / took, moves[0] * 1e9 / took))
-        finally:
+    maps = {
+        name: one.map(places.layout.regions, places.layout.order)
+        for name, one in loaded.items()
+        if one.ops.read_until != ffi.NULL
+    }
+    lookups, moves = ffi.new("uint64_t *"), ffi.new("uint64_t *")
+    rates: dict[str, list[tuple[float, float, float]]] = {name: [] for name in maps}
+    try:
+        for _ in range(ROUNDS):
+            for name, made in maps.items():
+                part = work.part(0, len(work.addresses))
+                both = []
+                for count in (0, len(away)):
+                    moved = (pointer("struct region", away), pointer("uint64_t", to), pointer("struct region", home))
+                    took = library.beside(loaded[name].ops, made.made, part, *moved, count, NS, lookups, moves)
+                    if took == FAILED:
+                        raise WrongAnswer(f"{name} refuses to move a region beside a reader")
+                    both.append((lookups[0] * 1e9 / took, moves[0] * 1e9 / took))
+                rates[name].append((both[1][0], both[1][1], both[0][0]))
+    finally:
+        for made in maps.values():
             made.close()
-        found[name] = Beside(lookups=rates[1][0], moves=rates[1][1], alone=rates[0][0])
-    results.beside[which, size] = found
+    results.beside[which, size] = {
+        name: Beside(*(statistics.median(column) for column in zip(*found, strict=True)))
+        for name, found in rates.items()
+    }

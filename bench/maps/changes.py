@@ -26,7 +26,9 @@ CHANGES = ("insert", "remove", "move")
 GROWTHS = ("growth, random", "growth, ascending")
 OPERATIONS = 1024  # of each kind in a round, if that does not last longer than
 ENOUGH = 2_000_000  # ns
+VERIFIED = 512  # regions that are changed, at most, before anything is timed
 SECONDS_TO_GROW = 1.5  # for all rounds of a contestant; at least FEWEST_GROWTHS
+TOO_LONG = 4  # seconds: a contestant that would take so long for FEWEST_GROWTHS does not grow
 FEWEST_GROWTHS = 3
 
 
@@ -83,7 +85,7 @@ def measure_changes(
     places = Places(which, size)
     maps: dict[str, Map] = {}
     for name, one in loaded.items():
-        if one.ops.insert != ffi.NULL and not (CONTESTANTS[name].slow and size > 509):
+        if one.ops.insert != ffi.NULL and CONTESTANTS[name].changes_at > size:
             try:
                 maps[name] = one.map(places.layout.regions, places.layout.order)
             except CannotHold as reason:
@@ -98,13 +100,23 @@ def measure_changes(
         for made in maps.values():
             made.close()
     if "growth" in subjects:
+        names = [name for name in maps if not takes_too_long(name, which, size, results)]
         for what in GROWTHS:
-            results.cells[Key("changes", which, size, what)] = grown(loaded, list(maps), places, what, rounds)
+            results.cells[Key("changes", which, size, what)] = grown(loaded, names, places, what, rounds)
+
+
+def takes_too_long(name: str, which: str, size: int, results: Results) -> bool:
+    """Judged by how long it takes to insert one region into a whole map, where that was measured."""
+    insert = results.cells.get(Key("changes", which, size, "insert"), {}).get(name)
+    seconds = insert.median() * size * FEWEST_GROWTHS / 1e9 if insert else 0.0
+    if seconds > TOO_LONG:
+        results.cannot[f"{name}, layout {which}, growth to {size}"] = f"would take {seconds:.0f} s"
+    return seconds > TOO_LONG
 
 
 def verify(judge: Loaded, maps: Mapping[str, Map], places: Places) -> None:
     """Answers are right with some regions out, in again, moved, and back again."""
-    regions, again, to, moved = places.some(max(1, len(places.layout.regions) // 2))
+    regions, again, to, moved = places.some(min(VERIFIED, len(places.layout.regions) // 2))
     everything = places.layout.regions
     rest = everything[~np.isin(everything["start"], regions["start"])]
     check_state(judge, maps, everything, "before any change")

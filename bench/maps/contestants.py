@@ -18,6 +18,7 @@ class Contestant:
     build: Callable[[], Path]
     arbitrary: bool = True  # takes arbitrary ranges, and changes: a peer
     slow: bool = False  # a search that goes from region to region: not with more than 4096 of them
+    changes_at: int = 2**16  # changes are measured with fewer regions than this; 0: another contestant's are the same
 
 
 def listed(*all_of_them: Contestant) -> dict[str, Contestant]:
@@ -33,13 +34,13 @@ CONTESTANTS = listed(
     Contestant("std-map", "std::map", lambda: build.cplusplus("std_map.cpp")),
     Contestant("icl", "Boost.ICL interval_map", build.icl),
     Contestant("vm-memory", "vm-memory (Rust)", build.vm_memory),
-    Contestant("dpdk", "DPDK-like: from the first on", lambda: build.own("dpdk.c"), slow=True),
+    Contestant("dpdk", "DPDK-like: from the first on", lambda: build.own("dpdk.c"), slow=True, changes_at=4096),
     Contestant("spdk", "SPDK-like: 2 MiB table", lambda: build.own("spdk.c"), arbitrary=False),
     Contestant("sorted", "sorted array, binary search", lambda: build.own("sorted.c")),
     Contestant("s+tree", "S+tree, static, -march=native", lambda: build.own("splus.c", ("-march=native",))),
     Contestant("gpamap", "libgpamap slots", build.slots),
-    Contestant("gpamap-call", "libgpamap slots, shared library", build.slots_called),
-    Contestant("gpamap-again", "libgpamap slots, last hit first", build.slots_again),
+    Contestant("gpamap-call", "libgpamap slots, shared library", build.slots_called, changes_at=0),
+    Contestant("gpamap-again", "libgpamap slots, last hit first", build.slots_again, changes_at=0),
     Contestant("gpamap-table", "libgpamap table", build.table),
 )
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Guest bytes start .. last live at host bytes host, host + 1, ... All regions of a map have different `host - start`. */
+/* Guest bytes start .. last live at host bytes host, host + 1, ... Two that touch differ in `host - start`. */
 struct region {
 	uint64_t start;
 	uint64_t last;
