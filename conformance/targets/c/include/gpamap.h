@@ -45,6 +45,9 @@ extern "C" {
 #define GPAMAP_MANUAL_PROTECT 1
 #define GPAMAP_INITIALLY_SET 2
 
+/* For largest_block in a config. */
+#define GPAMAP_LARGEST_BLOCK 512
+
 /* For gpamap_config.last_gfn: slots may be anywhere. */
 #define GPAMAP_NO_LAST_GFN 0xffffffffffffffff
 
@@ -74,6 +77,10 @@ struct gpamap_config {
 	void (*wait)(void *context);
 
 	void *context;
+
+	/* How many slots are kept, and copied when one of them is changed, together: at most 512. More make lookups
+	 * faster and changes slower. 0: 32. */
+	uint32_t largest_block;
 };
 
 /* Make an empty map. EINVAL: a number of `config` is out of its range, or one memory function is without the other.
@@ -207,6 +214,31 @@ struct gpamap_guest_range {
  * EFAULT: no slot holds it. EACCES: `write` is not 0 and the slot is read-only. */
 int gpamap_lookup(const struct gpamap_view *view, uint32_t space, uint64_t gpa, int write, struct gpamap_segment *found);
 
+/* The same for one who asks about the same slot again and again: the reader remembers what it found last. Slower where the
+ * next address is in another slot. `view` is what this reader entered. */
+int gpamap_lookup_again(struct gpamap_reader *reader, const struct gpamap_view *view, uint32_t space, uint64_t gpa,
+			int write, struct gpamap_segment *found);
+
+/* How far a translation came. */
+struct gpamap_reach {
+	uint64_t bytes;  /* addr + bytes is the first byte that cannot be had; where that is 0 and bytes is not, it is 2^64 */
+	size_t segments; /* how many were stored */
+};
+
+/* `length` guest bytes from gpa on as host memory: segments in order, one for each slot, stored in an array that has
+ * `room`. `reach` is always written; no bytes need no slot. Not 0: it stopped, at the first byte of which this holds:
+ * ENOBUFS: no room for its segment. EFAULT: there is no such address, or no slot holds it. EACCES: `write` is not 0 and
+ * its slot is read-only. */
+int gpamap_translate(const struct gpamap_view *view, uint32_t space, uint64_t gpa, uint64_t length, int write,
+		     struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
+
+/* The first slot with a byte at or after gpa. To see all slots of a range, go on at found.last + 1. ENOENT: there is none. */
+int gpamap_next_slot(const struct gpamap_view *view, uint32_t space, uint64_t gpa, struct gpamap_slot_info *found);
+
+/* Which guest byte lives at a host byte? `found` is the rest of its slot, from that byte on. Of several slots that have it the one
+ * whose host range starts first is taken; if that is the same, the one with the lower slot word. ENOENT: there is none. */
+int gpamap_lookup_hva(const struct gpamap_view *view, uint64_t hva, struct gpamap_guest_range *found);
+
 /* The slot with this slot word. ENOENT: there is none. */
 int gpamap_find_slot(const struct gpamap_view *view, uint32_t slot, struct gpamap_slot_info *found);
 
@@ -214,7 +246,7 @@ int gpamap_find_slot(const struct gpamap_view *view, uint32_t slot, struct gpama
 size_t gpamap_slots(const struct gpamap_view *view, struct gpamap_slot_info *slots, size_t room);
 
 /* The guest bytes that live at host bytes first .. last: of each slot the part that does. They come in order of the
- * slots' host addresses; the first `room` are stored, their number is returned. */
+ * slots' host addresses, and of slot words where these are the same; the first `room` are stored, their number is returned. */
 size_t gpamap_hva_range(const struct gpamap_view *view, uint64_t first, uint64_t last, struct gpamap_guest_range *ranges,
 			size_t room);
 

@@ -13,8 +13,8 @@
  *
  * Units, ranges and errors are as gpamap.h says; above all, a call that fails has changed nothing.
  *
- * Threads. One call at a time for each table and each device, but for this: while nobody changes a table that is not
- * GPAMAP_LRU, any number of threads may translate by it.
+ * Threads. One call at a time for each table and each device, but for the readers of a table: any number of threads look
+ * into it while one changes it, each with a `struct gpamap_reader` of its own, as gpamap.h says.
  */
 #ifndef GPAMAP_VHOST_H
 #define GPAMAP_VHOST_H
@@ -54,18 +54,21 @@ struct gpamap_table_config {
 	void *(*zalloc)(void *context, size_t size);
 	void (*release)(void *context, void *memory, size_t size);
 	void *context;
+
+	/* As in struct gpamap_config. */
+	void (*wait)(void *context);
+	uint32_t largest_block;
 };
 
 /* Make an empty table. EINVAL: a number of `config` is out of its range, or one memory function is without the other.
  * ENOMEM: out of memory. */
 int gpamap_table_create(const struct gpamap_table_config *config, struct gpamap_table **table);
 
-/* Free a table. NULL is allowed. */
+/* Free a table, its readers too. No reader may be inside. NULL is allowed. */
 void gpamap_table_destroy(struct gpamap_table *table);
 
 /* Add an entry, the youngest. What it overlaps stays.
- * EINVAL: last < first, or unknown bits in perm. ENOSPC: the table is full, and refuses. ENOMEM: out of memory; a full
- * table that gives an entry up needs none. */
+ * EINVAL: last < first, or unknown bits in perm. ENOSPC: the table is full, and refuses. ENOMEM: out of memory. */
 int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entry);
 
 /* Take out the entry with exactly this first, last and host, whatever its perm; of several the one that was added first.
@@ -83,12 +86,6 @@ int gpamap_table_replace(struct gpamap_table *table, const struct gpamap_entry *
 /* All entries in the order in which they count: the first `room` of them are stored, their number is returned. */
 size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entry *entries, size_t room);
 
-/* How far a translation came. */
-struct gpamap_reach {
-	uint64_t bytes;  /* addr + bytes is the first byte that cannot be had; where that is 0 and bytes is not, it is 2^64 */
-	size_t segments; /* how many were stored */
-};
-
 /* `length` bytes from `addr` on as host memory: segments in order, one for each run of bytes of one entry, stored in an
  * array that has `room`. In a table that is GPAMAP_LRU the entries of all segments were used, in that order, also where
  * the translation then stopped. `reach` is written in each case but EINVAL; no bytes need no entry.
@@ -98,6 +95,28 @@ struct gpamap_reach {
  * permit the access. */
 int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,
 			   struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
+
+/* ---- Readers of a table ---- */
+
+struct gpamap_table_view;
+
+/* Register a reader; these two count as writer's calls. A reader is used by one thread at a time. ENOMEM: no memory. */
+int gpamap_table_reader_create(struct gpamap_table *table, struct gpamap_reader **reader);
+void gpamap_table_reader_destroy(struct gpamap_table *table, struct gpamap_reader *reader);
+
+/* Enter: the view stays as it is until the reader leaves, by gpamap_leave. Do not enter twice. */
+const struct gpamap_table_view *gpamap_table_enter(struct gpamap_reader *reader);
+
+/* Where does a byte live? `found` is the rest of its entry: addr .. the entry's last byte. What readers look at does not count as
+ * used in a table that is GPAMAP_LRU.
+ * EINVAL: access is neither GPAMAP_READ nor GPAMAP_WRITE. EFAULT: no entry holds it. EPERM: its entry does not permit the
+ * access. */
+int gpamap_table_lookup(const struct gpamap_table_view *view, uint64_t addr, uint32_t access,
+			struct gpamap_segment *found);
+
+/* gpamap_table_translate by a view. */
+int gpamap_table_segments(const struct gpamap_table_view *view, uint64_t addr, uint64_t length, uint32_t access,
+			  struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
 
 /* ---- Devices --------------------------------------------------------------------------------------------------- */
 
@@ -124,6 +143,8 @@ struct gpamap_device_config {
 	void *(*zalloc)(void *context, size_t size);
 	void (*release)(void *context, void *memory, size_t size);
 	void *context;
+
+	uint32_t largest_block; /* as in struct gpamap_config */
 };
 
 /* Make a device: without owner, table and IOTLB. EINVAL: a number of `config` is out of its range, or one memory
