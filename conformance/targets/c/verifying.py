@@ -40,7 +40,14 @@ PREPROCESS_SECONDS = 60
 MOST_VALUES = 24  # of a counterexample that are shown
 COUNTEREXAMPLE = ("-DPLANTED", "--stop-on-fail", "--trace")
 
-UNSAID = ("__", "return_value_", "tmp_", "dynamic_object", "malloc_")  # names that say nothing to a reader
+UNSAID = (
+    "__",
+    "return_value_",
+    "tmp_",
+    "dynamic_object",
+    "malloc_",
+    "byte_extract",
+)  # names that say nothing to a reader
 
 PROVED = "proved"
 REFUTED = "refuted"

@@ -202,9 +202,70 @@ LOGS = (
         ),
         quick=True,
     ),
+    Harness(
+        name="log-seek",
+        shows="The search for the next run of pages gives the first such page, and never leaves the log.",
+        bound="130 pages; 6 of them singly in the first word and in the last; any content",
+        file="check_log.c",
+        function="seek",
+        unwind=4,
+        unwindset=("seek_page.0:4", "seek_page.1:15"),
+        flags=("--object-bits", "10"),
+        plants=(
+            Plant(
+                "a word behind the last one is read",
+                "log.c",
+                "page % WORD_PAGES == 0 && page < log->npages &&",
+                "page % WORD_PAGES == 0 &&",
+            ),
+            Plant(
+                "words that are partly marked are skipped",
+                "log.c",
+                "memory_order_acquire) == uniform)",
+                "memory_order_acquire) != ~uniform)",
+            ),
+        ),
+    ),
 )
 
-HARNESSES: tuple[Harness, ...] = (*TRANSLATE, *MESSAGES, *REGIONS, *LOGS)
+SEARCH = (
+    Harness(
+        name="search",
+        shows="The search gives the first entry that reaches an address, whatever else the entries hold.",
+        bound="16 entries, unwind 17; any content, all addresses",
+        file="check_search.c",
+        function="seek",
+        unwind=17,
+        defines=("ENTRIES=16",),
+        plants=(
+            Plant(
+                "an entry that ends at the address does not reach it",
+                "index.c",
+                "if (index->entries[middle].reach < address)",
+                "if (index->entries[middle].reach <= address)",
+            ),
+        ),
+        quick=True,
+    ),
+    Harness(
+        name="leftmost",
+        shows="Of the entries that hold an address the first is found; where there is none, none.",
+        bound="8 entries, unwind 9; overlapping or not, all addresses",
+        file="check_search.c",
+        function="leftmost",
+        unwind=9,
+        plants=(
+            Plant(
+                "an entry that starts at the address does not hold it",
+                "index.c",
+                "index->entries[position].start > address)",
+                "index->entries[position].start >= address)",
+            ),
+        ),
+    ),
+)
+
+HARNESSES: tuple[Harness, ...] = (*SEARCH, *TRANSLATE, *MESSAGES, *REGIONS, *LOGS)
 
 
 def harness_named(name: str) -> Harness:
