@@ -4,9 +4,9 @@
 
 /* ---- Making and freeing ---- */
 
-static bool is_bad(const struct gpamap_device_config *config)
+static bool device_is_bad(const struct gpamap_device_config *config)
 {
-	return config->iotlb_limit < 1 || config->iotlb_follows > 1 ||
+	return config->largest_block > GPAMAP_LARGEST_BLOCK || config->iotlb_limit < 1 || config->iotlb_follows > 1 ||
 	       (config->retirement != GPAMAP_FIFO && config->retirement != GPAMAP_LRU);
 }
 
@@ -20,7 +20,7 @@ int gpamap_device_create(const struct gpamap_device_config *config, struct gpama
 	struct memory memory = {config->zalloc, config->release, config->context};
 	struct gpamap_device *new;
 
-	if (is_bad(config) || memory_is_bad(&memory))
+	if (device_is_bad(config) || memory_is_bad(&memory))
 		return -EINVAL;
 	memory = memory_or_libc(memory);
 	new = memory_take(&memory, sizeof(*new));
@@ -29,8 +29,8 @@ int gpamap_device_create(const struct gpamap_device_config *config, struct gpama
 	new->config = *config;
 	new->memory = memory;
 	new->framing = 1;
-	table_init(&new->table, &memory, most_regions(config), GPAMAP_REFUSE);
-	table_init(&new->iotlb, &memory, config->iotlb_limit, config->retirement);
+	table_init(&new->table, &memory, most_regions(config), GPAMAP_REFUSE, config->largest_block);
+	table_init(&new->iotlb, &memory, config->iotlb_limit, config->retirement, config->largest_block);
 	*device = new;
 	return 0;
 }
@@ -156,11 +156,12 @@ int gpamap_device_set_mem_table(struct gpamap_device *device, const struct gpama
 		const struct gpamap_memory_region *region = &table->regions[i];
 
 		mapping->first = region->gpa;
-		mapping->last = region->gpa + (region->size - 1);
+		mapping->item.span = region->size - 1;
 		mapping->host = region->hva;
 		mapping->perm = GPAMAP_READ | GPAMAP_WRITE;
 	}
-	table_fill(&device->table, taken);
+	if (table_fill(&device->table, taken))
+		return -ENOMEM;
 	device->has_table = true;
 	return 0;
 }
@@ -207,7 +208,7 @@ int gpamap_device_translate(struct gpamap_device *device, uint32_t queue, uint64
 
 	if (queue >= GPAMAP_QUEUES || (access != GPAMAP_READ && access != GPAMAP_WRITE))
 		return -EINVAL;
-	error = table_walk(table, addr, length, access, segments, room, reach);
+	error = walk(table_index(table), addr, length, access, -EPERM, segments, room, reach);
 	/* A miss is asked for where there is such an address: the sum did not wrap. */
 	if (error == -EFAULT && device->has_iotlb && addr + reach->bytes >= addr) {
 		struct gpamap_miss seen = {queue, access, addr + reach->bytes, device->framing};

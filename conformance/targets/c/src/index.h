@@ -1,59 +1,251 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What slot maps and tables share: where memory comes from, and ranges in order. */
+/*
+ * An index: ranges in order, found by address. Everything that is searched in this library is searched here.
+ *
+ *     index ── places ──┬── block ── entries            a place stands for one block,
+ *               hints   ├── block ── entries, hints     an entry for one range
+ *                       └── ...
+ *
+ * A *run* is an array of entries in order of `start`. `reach` is the largest last byte up to and with that entry of the run: it never
+ * falls, so the first entry with reach >= x is found by searching, and it is the leftmost range that holds x, or no range
+ * does; whether ranges overlap or not. Places are a run, too: the start of a place is the start of its block's first
+ * entry, its reach the largest last byte of all blocks up to its own. (Within a block `reach` knows of this block alone: who
+ * looks there looks for an address that the blocks before do not reach.)
+ *
+ * *Hints* make the search short where the ranges of a run do not overlap: they cut its addresses into slots of 2^shift, and
+ * name for each the first entry that reaches the slot's first address. Nothing depends on what they say: it is clamped,
+ * and the entry must hold the address. If it does not, the whole run is searched.
+ *
+ * There are always two indexes of the same ranges, one that readers read and one that the writer edits (publish.c).
+ * They share blocks. A block that both have, or had, is never written: the writer takes a *fresh* copy, edits that as often as it likes, and
+ * retires the other, which is freed when no reader can be in it. What was edited lies between the first `same_front` and the last `same_back`
+ * places.
+ */
 #ifndef GPAMAP_INDEX_H
 #define GPAMAP_INDEX_H
 
 #include <errno.h>
 #include <stdbool.h>
 
+#include "memory.h"
 #include "gpamap.h"
 
-struct memory {
-	void *(*zalloc)(void *context, size_t size);
-	void (*release)(void *context, void *memory, size_t size);
-	void *context;
+struct block;
+
+/* What an entry stands for begins with this. Entries with one start are in the order of `rank`. */
+struct item {
+	uint64_t rank;
+	uint64_t span; /* last byte - first byte */
 };
 
-struct slot;
-struct mapping;
+/* Low bits of an entry's `item`: what may not be done there. They are the bits of GPAMAP_READ and GPAMAP_WRITE. */
+#define DENIES_WRITE 2
+#define DENIES 3
 
-/* Ranges in order of (start, rank), which no two share. `reach` is the largest `last` up to and with this entry: it never
- * falls, so that one binary search finds the leftmost entry that reaches an address, whether ranges overlap or not. */
 struct entry {
 	uint64_t start;
-	uint64_t last;
 	uint64_t reach;
-	uint64_t rank;
 	union {
-		struct slot *slot;
-		struct mapping *mapping;
+		uint64_t delta; /* of an entry: host address - guest address */
+		struct {         /* of a place: its block's */
+			uint16_t count;
+			uint16_t room;
+			uint16_t slots;
+			uint8_t shift;
+			uint8_t grain : 1;
+			uint8_t overlaps : 1; /* the place before reaches into it */
+		};
+	};
+	union {
+		uintptr_t item;
+		struct block *block;
 	};
 };
 
-/* `spare` is a larger array, waiting until the index may be changed. */
-struct index {
-	struct entry *entries;
+/* A hint names an entry by its number / 2^grain: in one byte for blocks, in two for places. */
+struct run {
+	const struct entry *entries;
+	const void *hints;
 	size_t count;
-	size_t room;
-	struct entry *spare;
-	size_t spare_room;
+	size_t slots;
+	uint64_t base;
+	unsigned int shift;
+	unsigned int grain;
+	bool wide;
 };
 
-/* memory.c */
-bool memory_is_bad(const struct memory *memory);
-struct memory memory_or_libc(struct memory memory);
-void *memory_take(const struct memory *memory, size_t size);
-void memory_give(const struct memory *memory, void *block, size_t size);
+/* Entries, then hints. Readers read those only; the rest is the writer's. */
+struct block {
+	struct block *next;
+	void *memory;
+	uint32_t room;
+	bool fresh;
+	struct entry entries[];
+};
 
-/* index.c */
-size_t index_seek(const struct index *index, uint64_t address);
-const struct entry *index_at(const struct index *index, uint64_t address);
-size_t index_next(const struct index *index, size_t position, uint64_t first, uint64_t last);
-size_t index_place(const struct index *index, uint64_t start, uint64_t rank);
-int index_reserve(const struct memory *memory, struct index *index, size_t room);
-void index_insert(const struct memory *memory, struct index *index, struct entry entry);
-void index_remove(struct index *index, uint64_t start, uint64_t rank);
-void index_cut(struct index *index, size_t count, size_t changed_from);
-void index_drop(const struct memory *memory, struct index *index);
+struct index {
+	struct entry *places;
+	void *hints;
+	size_t count; /* places */
+	size_t room;
+	size_t slots; /* hints; 0: none yet */
+	uint64_t base;
+	unsigned int shift;
+
+	struct entry *later; /* larger places, for when this index follows */
+	size_t later_room;
+	size_t entries;  /* in all blocks */
+	size_t overlaps; /* places that the one before reaches into */
+	bool changed; /* since the other followed: between the places of same_front and same_back */
+	bool new_hints;
+	size_t same_front;
+	size_t same_back;
+	size_t moved; /* places that came or went since the hints were made */
+};
+
+/* Where a search ended: an entry of a place. Past the end: place == count. */
+struct spot {
+	size_t place;
+	size_t at;
+};
+
+/* ---- Search ---- */
+
+/* For what is worth its bytes wherever it is called. */
+#ifdef __GNUC__
+#define HOT static inline __attribute__((always_inline))
+#else
+#define HOT static inline
+#endif
+
+size_t run_search(const struct run *run, uint64_t address);
+
+/* The position of the first entry that reaches the address; `count` if none does. */
+HOT size_t run_seek(const struct run *run, uint64_t address)
+{
+	const struct entry *entries = run->entries;
+	uint64_t slot = (address - run->base) >> run->shift;
+	size_t at;
+
+	if (slot < run->slots) {
+		at = run->wide ? ((const uint16_t *)run->hints)[slot] :
+				 (size_t)((const uint8_t *)run->hints)[slot] << run->grain;
+		at = at < run->count ? at : run->count - 1;
+		at += entries[at].reach < address;
+		if (at < run->count && address - entries[at].start <= entries[at].reach - entries[at].start)
+			return at;
+	}
+	return run_search(run, address);
+}
+
+HOT struct run places_of(const struct index *index)
+{
+	return (struct run){
+		.entries = index->places,
+		.hints = index->hints,
+		.count = index->count,
+		.slots = index->overlaps ? 0 : index->slots,
+		.base = index->base,
+		.shift = index->shift,
+		.wide = true,
+	};
+}
+
+HOT struct run entries_of(const struct entry *place)
+{
+	const struct entry *entries = place->block->entries;
+
+	return (struct run){
+		.entries = entries,
+		.hints = entries + place->room,
+		.count = place->count,
+		.slots = place->slots,
+		.base = place->start,
+		.shift = place->shift,
+		.grain = place->grain,
+	};
+}
+
+/* The first entry that reaches the address. */
+HOT struct spot index_seek(const struct index *index, uint64_t address)
+{
+	struct spot spot = {0, 0};
+	struct run run;
+
+	if (index->count > 1) {
+		run = places_of(index);
+		spot.place = run_seek(&run, address);
+	} else if (!index->count || index->places->reach < address) {
+		spot.place = index->count;
+	}
+	if (spot.place == index->count)
+		return spot;
+	run = entries_of(&index->places[spot.place]);
+	spot.at = run_seek(&run, address);
+	return spot;
+}
+
+/* NULL past the end. */
+HOT const struct entry *index_entry(const struct index *index, struct spot spot)
+{
+	return spot.place < index->count ? &index->places[spot.place].block->entries[spot.at] : NULL;
+}
+
+/* The leftmost entry that holds the address, or NULL. */
+HOT const struct entry *index_at(const struct index *index, uint64_t address)
+{
+	const struct entry *entry = index_entry(index, index_seek(index, address));
+
+	return entry && entry->start <= address ? entry : NULL;
+}
+
+/* Whatever the entry stands for. */
+static inline void *entry_item(const struct entry *entry)
+{
+	return (void *)(entry->item & ~(uintptr_t)DENIES);
+}
+
+/* ---- Blocks ---- */
+
+/* Blocks that are not in use: `free` for the next that is needed, `retired` until readers have left them. */
+struct pool {
+	struct memory memory;
+	uint32_t largest; /* entries of a block; twice as many if it is the only one */
+	size_t held;      /* entries in use, and room in `free` */
+	size_t kept;
+	struct block *free;
+	struct block *retired;
+	struct block *spare; /* of the largest room, for a removal that must not fail */
+	bool keeps_spare;
+};
+
+void pool_init(struct pool *pool, const struct memory *memory, uint32_t largest);
+void pool_drop(struct pool *pool);
+int pool_keep_spare(struct pool *pool);
+void pool_free_retired(struct pool *pool);
+void pool_keep_retired(struct pool *pool);
+
+/* ---- Edit: `index` is the one that nobody reads, `other` the one that is published ---- */
+
+struct spot index_from(const struct index *index, uint64_t start);
+struct spot index_find(const struct index *index, uint64_t start, uintptr_t item);
+struct spot index_next(const struct index *index, struct spot spot);
+int index_insert(struct pool *pool, struct index *index, struct index *other, struct entry new);
+int index_open(struct pool *pool, struct index *index, struct spot spot);
+void index_remove(struct pool *pool, struct index *index, struct spot spot);
+void index_clear(struct pool *pool, struct index *index);
+bool index_release_spare(struct pool *pool, struct index *index);
+
+/* ---- Publish ---- */
+
+void index_seal(struct pool *pool, struct index *index);
+void index_follow(struct pool *pool, struct index *index, struct index *published);
+void index_revert(struct pool *pool, struct index *index, const struct index *published);
+void index_drop(struct pool *pool, struct index *index, bool with_blocks);
+
+/* translate.c */
+struct gpamap_reach;
+int walk(const struct index *index, uint64_t addr, uint64_t length, uintptr_t denied, int refusal,
+	 struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
 
 #endif

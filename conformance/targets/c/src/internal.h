@@ -2,26 +2,24 @@
 /*
  * The structure of a map, and what holds of it.
  *
- *     map ── view 0 ── by_gpa[space] ─┐
- *      │              by_hva          ├─ sorted entries ── slots ── logs
- *      │              by_word ────────┘
+ *     map ── view 0 ── by_hva ────────┐
+ *      │          └── space ─┬ by_gpa ├── slots ── logs
+ *      │                     └ by_id ─┘
  *      ├── view 1 ── the same
  *      └── readers
  *
- * There are two views (sets of slots); one is *published*. Readers read the published view and nobody changes it. The
- * writer edits the other, publishes it, waits until no reader is left in the former, and makes the same edits there.
+ * There are two views (sets of slots); readers read the one that is *published*, the writer edits the other (gate.h).
  *
  * Between calls (and with no transaction begun) the two views hold the same slots. Each view, at any time:
  *   - by_gpa of a space holds its slots by their guest bytes, and these do not overlap;
  *   - by_hva holds all slots by their host bytes, which may overlap;
- *   - by_word holds all slots by their slot word, each once.
+ *   - by_id of a space has its slots at their numbers.
  * A slot never changes once it is in a view: a change makes a new slot, which may take the log over.
  */
 #ifndef GPAMAP_INTERNAL_H
 #define GPAMAP_INTERNAL_H
 
-#include <stdatomic.h>
-
+#include "gate.h"
 #include "index.h"
 
 #define PAGE_SHIFT 12
@@ -29,18 +27,22 @@
 
 /* One bit for each page of a slot. Bits past the last page are 0. Readers set bits while the writer takes them. */
 struct log {
+	uint32_t holders; /* slots that have it */
 	uint64_t npages;
 	size_t nwords;
 	_Atomic uint64_t words[];
 };
 
 struct slot {
-	uint32_t word;
-	uint32_t flags;
-	uint64_t first; /* guest bytes */
-	uint64_t last;
+	struct item item; /* rank: the slot word; span: of guest and host bytes */
+	uint64_t first;   /* guest byte */
 	uint64_t host;
 	struct log *log; /* NULL: none is kept */
+	uint32_t word;
+	uint32_t flags;
+	struct slot *next; /* in a list of struct gpamap */
+	bool is_new;       /* no view with it was published yet */
+	bool is_out;       /* it lost its place before that */
 };
 
 static inline uint32_t space_of(uint32_t word)
@@ -58,47 +60,45 @@ static inline uint64_t pages_in(uint64_t size)
 	return size >> PAGE_SHIFT;
 }
 
-static inline uint64_t last_host(const struct slot *slot)
+static inline uint64_t last_of(const struct slot *slot)
 {
-	return slot->host + (slot->last - slot->first);
+	return slot->first + slot->item.span;
 }
+
+struct space {
+	struct index by_gpa;
+	struct slot **by_id; /* NULL where no slot has the number */
+	size_t ids;          /* the numbers that by_id has room for */
+	struct slot **later; /* a larger by_id, for when this view follows */
+	size_t later_ids;
+};
 
 struct gpamap_view {
 	struct gpamap *map;
+	uint64_t version; /* how many were published before, from 1 on */
+	uint32_t nspaces;
 	struct index by_hva;
-	struct index by_word;
-	struct index by_gpa[];
+	struct space spaces[];
 };
 
-/* One step of a transaction: `old` gave way to `new` (either may be NULL). */
-struct change {
-	struct change *next;
-	struct change *before;
-	struct slot *old;
-	struct slot *new;
-};
-
-/* `inside` is odd while the reader is inside. Each reader has a cache line of its own. */
-struct gpamap_reader {
-	char front[64];
-	_Atomic uint64_t inside;
-	struct gpamap *map;
-	struct gpamap_reader *next;
-	char back[64];
+/* A space that the writer has edited since the last publication. `next` is its number + 1. */
+struct edited {
+	bool is_listed;
+	uint32_t next;
 };
 
 struct gpamap {
 	struct gpamap_config config;
-	struct memory memory;
+	struct pool pool;
+	struct gate gate;
 	uint64_t owner;
 
 	struct gpamap_view *views[2];
-	_Atomic(struct gpamap_view *) published;
-	struct gpamap_reader *readers;
-
 	bool begun;
-	struct change *oldest;
-	struct change *newest;
+	struct slot *came; /* since the last publication */
+	struct slot *went;
+	uint32_t first_edited; /* number + 1 */
+	struct edited *edited;
 
 	bool manual_protect;
 	bool initially_set;
@@ -106,18 +106,22 @@ struct gpamap {
 	_Atomic bool accessed;
 };
 
+static inline struct slot *slot_of(const struct entry *entry)
+{
+	return entry_item(entry);
+}
+
 /* map.c */
-void *map_alloc(struct gpamap *map, size_t size);
-void map_free(struct gpamap *map, void *memory, size_t size);
 bool is_owner(const struct gpamap *map);
 
 /* view.c */
 struct gpamap_view *view_new(struct gpamap *map);
-void view_free(struct gpamap_view *view);
+void view_free(struct gpamap_view *view, bool with_blocks);
 struct slot *view_slot(const struct gpamap_view *view, uint32_t word);
-struct slot *view_holding(const struct gpamap_view *view, uint32_t space, uint64_t gpa);
 bool view_overlaps(const struct gpamap_view *view, uint32_t word, uint64_t first, uint64_t last);
-void view_replace(struct gpamap_view *view, struct slot *old, struct slot *new);
+void view_copy_id(struct gpamap_view *view, const struct gpamap_view *model, uint32_t word);
+void view_follow(struct gpamap_view *view, struct gpamap_view *published, uint32_t number);
+int view_replace(struct gpamap_view *view, struct gpamap_view *other, struct slot *old, struct slot *new);
 
 /* log.c */
 struct log *log_new(struct gpamap *map, uint64_t npages, bool all_set);
@@ -131,8 +135,9 @@ bool log_next_run(const struct log *log, uint64_t from, uint64_t *first, uint64_
 /* publish.c */
 struct gpamap_view *published_view(const struct gpamap *map);
 struct gpamap_view *private_view(const struct gpamap *map);
-int reserve_for(struct gpamap *map, uint32_t space);
-void make_change(struct gpamap *map, struct change *change);
+int make_change(struct gpamap *map, struct slot *old, struct slot *new);
+void free_slot(struct gpamap *map, struct slot *slot);
 void publish(struct gpamap *map);
+void take_back(struct gpamap *map);
 
 #endif

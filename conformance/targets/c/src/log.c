@@ -16,7 +16,7 @@ static size_t log_size(size_t nwords)
 struct log *log_new(struct gpamap *map, uint64_t npages, bool all_set)
 {
 	size_t nwords = words_for(npages);
-	struct log *log = map_alloc(map, log_size(nwords));
+	struct log *log = memory_take(&map->pool.memory, log_size(nwords));
 	size_t i;
 
 	if (!log)
@@ -34,8 +34,7 @@ struct log *log_new(struct gpamap *map, uint64_t npages, bool all_set)
 
 void log_free(struct gpamap *map, struct log *log)
 {
-	if (log)
-		map_free(map, log, log_size(log->nwords));
+	memory_give(&map->pool.memory, log, log_size(log->nwords));
 }
 
 void log_mark(struct log *log, uint64_t page)

@@ -8,31 +8,73 @@ static struct gpamap_slot_info info_of(const struct slot *slot)
 		.slot = slot->word,
 		.flags = slot->flags,
 		.first = slot->first,
-		.last = slot->last,
+		.last = last_of(slot),
 		.host = slot->host,
 		.logged = slot->log != NULL,
 	};
 }
 
-/* The slot that an access reaches, or the error that stops it. */
-static int reach(const struct gpamap_view *view, uint32_t space, uint64_t gpa, int write, struct slot **slot)
+static const struct entry *entry_at(const struct gpamap_view *view, uint32_t space, uint64_t gpa)
 {
-	*slot = view_holding(view, space, gpa);
-	if (!*slot)
-		return -EFAULT;
-	if (write && ((*slot)->flags & GPAMAP_READONLY))
-		return -EACCES;
-	return 0;
+	return space < view->nspaces ? index_at(&view->spaces[space].by_gpa, gpa) : NULL;
+}
+
+static uintptr_t denial(int write)
+{
+	return write ? DENIES_WRITE : 0;
 }
 
 int gpamap_lookup(const struct gpamap_view *view, uint32_t space, uint64_t gpa, int write, struct gpamap_segment *found)
 {
-	struct slot *slot;
-	int error = reach(view, space, gpa, write, &slot);
+	const struct entry *entry = entry_at(view, space, gpa);
 
-	if (error)
-		return error;
-	*found = (struct gpamap_segment){gpa, slot->last, slot->host + (gpa - slot->first)};
+	if (!entry)
+		return -EFAULT;
+	if (entry->item & denial(write))
+		return -EACCES;
+	*found = (struct gpamap_segment){gpa, entry->reach, gpa + entry->delta};
+	return 0;
+}
+
+int gpamap_lookup_again(struct gpamap_reader *reader, const struct gpamap_view *view, uint32_t space, uint64_t gpa,
+			int write, struct gpamap_segment *found)
+{
+	struct hit *hit = &reader->hit;
+
+	if (gpa - hit->start > hit->span || hit->version != view->version || hit->space != space) {
+		const struct entry *entry = entry_at(view, space, gpa);
+
+		if (!entry)
+			return -EFAULT;
+		*hit = (struct hit){view->version, entry->start, entry->reach - entry->start, entry->delta, entry->item, space};
+	}
+	if (hit->item & denial(write))
+		return -EACCES;
+	*found = (struct gpamap_segment){gpa, hit->start + hit->span, gpa + hit->delta};
+	return 0;
+}
+
+int gpamap_translate(const struct gpamap_view *view, uint32_t space, uint64_t gpa, uint64_t length, int write,
+		     struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
+{
+	if (space < view->nspaces)
+		return walk(&view->spaces[space].by_gpa, gpa, length, denial(write), -EACCES, segments, room, reach);
+	*reach = (struct gpamap_reach){0, 0};
+	return length ? -EFAULT : 0;
+}
+
+int gpamap_next_slot(const struct gpamap_view *view, uint32_t space, uint64_t gpa, struct gpamap_slot_info *found)
+{
+	const struct index *index;
+	const struct entry *entry;
+
+	if (space >= view->nspaces)
+		return -ENOENT;
+	index = &view->spaces[space].by_gpa;
+	entry = index_entry(index, index_seek(index, gpa));
+	if (!entry)
+		return -ENOENT;
+	*found = info_of(slot_of(entry));
 	return 0;
 }
 
@@ -51,32 +93,46 @@ size_t gpamap_slots(const struct gpamap_view *view, struct gpamap_slot_info *slo
 	size_t count = 0;
 	uint32_t space;
 
-	for (space = 0; space < view->map->config.address_spaces; space++) {
-		const struct index *index = &view->by_gpa[space];
-		size_t i;
+	for (space = 0; space < view->nspaces; space++) {
+		const struct index *index = &view->spaces[space].by_gpa;
+		struct spot spot = {0, 0};
 
-		for (i = 0; i < index->count; i++, count++)
+		for (; spot.place < index->count; spot = index_next(index, spot), count++)
 			if (count < room)
-				slots[count] = info_of(index->entries[i].slot);
+				slots[count] = info_of(slot_of(index_entry(index, spot)));
 	}
 	return count;
+}
+
+int gpamap_lookup_hva(const struct gpamap_view *view, uint64_t hva, struct gpamap_guest_range *found)
+{
+	const struct entry *entry = index_at(&view->by_hva, hva);
+
+	if (!entry)
+		return -ENOENT;
+	*found = (struct gpamap_guest_range){slot_of(entry)->word, hva + entry->delta, last_of(slot_of(entry))};
+	return 0;
 }
 
 size_t gpamap_hva_range(const struct gpamap_view *view, uint64_t first, uint64_t last, struct gpamap_guest_range *ranges,
 			size_t room)
 {
 	const struct index *index = &view->by_hva;
-	size_t at = index_next(index, index_seek(index, first), first, last);
+	struct spot spot = index_seek(index, first);
+	const struct entry *entry;
 	size_t count = 0;
 
-	for (; at < index->count; at = index_next(index, at + 1, first, last), count++) {
-		const struct slot *slot = index->entries[at].slot;
+	for (; (entry = index_entry(index, spot)) && entry->start <= last; spot = index_next(index, spot)) {
+		const struct slot *slot = slot_of(entry);
+		uint64_t last_host = slot->host + slot->item.span;
 		uint64_t before = first > slot->host ? first - slot->host : 0;
-		uint64_t after = last < last_host(slot) ? last_host(slot) - last : 0;
+		uint64_t after = last < last_host ? last_host - last : 0;
 
+		if (last_host < first)
+			continue;
 		if (count < room)
-			ranges[count] =
-				(struct gpamap_guest_range){slot->word, slot->first + before, slot->last - after};
+			ranges[count] = (struct gpamap_guest_range){slot->word, slot->first + before, last_of(slot) - after};
+		count++;
 	}
 	return count;
 }
@@ -111,18 +167,20 @@ int gpamap_access(const struct gpamap_view *view, uint64_t gpa, uint64_t length,
 	while (length) {
 		uint64_t left = GPAMAP_PAGE_SIZE - gpa % GPAMAP_PAGE_SIZE;
 		uint64_t size = length < left ? length : left;
+		const struct entry *entry = entry_at(view, 0, gpa);
 		struct gpamap_segment segment;
-		struct slot *slot;
-		int error = reach(view, 0, gpa, write, &slot);
+		int error;
 
-		if (error)
-			return error;
-		segment = (struct gpamap_segment){gpa, gpa + size - 1, slot->host + (gpa - slot->first)};
+		if (!entry)
+			return -EFAULT;
+		if (entry->item & denial(write))
+			return -EACCES;
+		segment = (struct gpamap_segment){gpa, gpa + size - 1, gpa + entry->delta};
 		error = piece(context, &segment);
 		if (error)
 			return error;
 		if (write)
-			mark_written(view, slot, gpa);
+			mark_written(view, slot_of(entry), gpa);
 		gpa += size;
 		length -= size;
 	}

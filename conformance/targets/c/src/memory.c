@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where memory comes from: the user's two functions, or libc's. */
+/* Memory from the user's two functions, or from libc. */
 #include <stdlib.h>
 
-#include "index.h"
+#include "memory.h"
 
 static void *libc_zalloc(void *context, size_t size)
 {

@@ -1,64 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Publishing: readers enter the published view; the writer swaps the views and waits.
- *
- * Enter is "store inside, load published", publish is "store published, load inside", all sequentially consistent: either
- * the reader sees the new view, or the writer sees the reader inside. A reader that left and entered again
- * has another number in `inside`, and entered after the swap: the writer waits for nobody twice.
- */
+/* Changes of slots are made in the view that nobody reads, published together, and made in the other view. */
 #include "internal.h"
-
-#ifndef __STDC_NO_THREADS__
-#include <threads.h>
-#endif
-
-/* ---- Readers ---- */
 
 int gpamap_reader_create(struct gpamap *map, struct gpamap_reader **reader)
 {
-	struct gpamap_reader *new = map_alloc(map, sizeof(*new));
-
-	if (!new)
-		return -ENOMEM;
-	new->map = map;
-	new->next = map->readers;
-	map->readers = new;
-	*reader = new;
-	return 0;
+	return gate_admit(&map->gate, &map->pool.memory, reader);
 }
 
 void gpamap_reader_destroy(struct gpamap *map, struct gpamap_reader *reader)
 {
-	struct gpamap_reader **link = &map->readers;
-
-	if (!reader)
-		return;
-	while (*link != reader)
-		link = &(*link)->next;
-	*link = reader->next;
-	map_free(map, reader, sizeof(*reader));
+	gate_dismiss(&map->gate, &map->pool.memory, reader);
 }
 
 const struct gpamap_view *gpamap_enter(struct gpamap_reader *reader)
 {
-	uint64_t now = atomic_load_explicit(&reader->inside, memory_order_relaxed);
-
-	atomic_store_explicit(&reader->inside, now + 1, memory_order_seq_cst);
-	return atomic_load_explicit(&reader->map->published, memory_order_seq_cst);
+	return gate_enter(reader);
 }
-
-void gpamap_leave(struct gpamap_reader *reader)
-{
-	uint64_t now = atomic_load_explicit(&reader->inside, memory_order_relaxed);
-
-	atomic_store_explicit(&reader->inside, now + 1, memory_order_release);
-}
-
-/* ---- The writer ---- */
 
 struct gpamap_view *published_view(const struct gpamap *map)
 {
-	return atomic_load_explicit(&map->published, memory_order_relaxed);
+	return gate_published(&map->gate);
 }
 
 /* The view that no reader reads. */
@@ -67,89 +28,137 @@ struct gpamap_view *private_view(const struct gpamap *map)
 	return map->views[published_view(map) == map->views[0]];
 }
 
-static void wait_for(struct gpamap *map, struct gpamap_reader *reader)
+/* Free a slot, and its log unless another has it. */
+void free_slot(struct gpamap *map, struct slot *slot)
 {
-	uint64_t seen = atomic_load_explicit(&reader->inside, memory_order_seq_cst);
+	if (slot->log && !--slot->log->holders)
+		log_free(map, slot->log);
+	memory_give(&map->pool.memory, slot, sizeof(*slot));
+}
 
-	if (seen % 2 == 0)
+/* ---- What was changed since the last publication ---- */
+
+static void list_edited(struct gpamap *map, uint32_t space)
+{
+	struct edited *edited = &map->edited[space];
+
+	if (edited->is_listed)
 		return;
-	while (atomic_load_explicit(&reader->inside, memory_order_seq_cst) == seen) {
-		if (map->config.wait)
-			map->config.wait(map->config.context);
-#ifndef __STDC_NO_THREADS__
-		else
-			thrd_yield();
-#endif
+	edited->is_listed = true;
+	edited->next = map->first_edited;
+	map->first_edited = space + 1;
+}
+
+/* The next space that was edited, or false; it leaves the list. */
+static bool next_edited(struct gpamap *map, uint32_t *space)
+{
+	if (!map->first_edited)
+		return false;
+	*space = map->first_edited - 1;
+	map->first_edited = map->edited[*space].next;
+	map->edited[*space].is_listed = false;
+	return true;
+}
+
+static void copy_ids(struct gpamap_view *view, const struct gpamap_view *model, const struct slot *changed)
+{
+	for (; changed; changed = changed->next)
+		view_copy_id(view, model, changed->word);
+}
+
+static void free_slots(struct gpamap *map, struct slot *slots, bool all)
+{
+	while (slots) {
+		struct slot *next = slots->next;
+
+		slots->is_new = false;
+		if (all || slots->is_out)
+			free_slot(map, slots);
+		slots = next;
 	}
 }
 
-static void swap_views(struct gpamap *map)
+static void forget_changes(struct gpamap *map)
 {
-	struct gpamap_reader *reader;
-
-	atomic_store_explicit(&map->published, private_view(map), memory_order_seq_cst);
-	for (reader = map->readers; reader; reader = reader->next)
-		wait_for(map, reader);
+	map->came = NULL;
+	map->went = NULL;
 }
 
-/* See to it that one more slot will fit into both views. */
-int reserve_for(struct gpamap *map, uint32_t space)
+/* ---- The steps of a change ---- */
+
+/* Make all changes seen, and make them in the other view. */
+void publish(struct gpamap *map)
 {
-	const struct gpamap_view *now = private_view(map);
-	int i;
+	struct gpamap_view *view = private_view(map);
+	struct gpamap_view *other = published_view(map);
+	uint32_t space;
 
-	for (i = 0; i < 2; i++) {
-		struct gpamap_view *view = map->views[i];
+	if (!map->first_edited)
+		return;
+	for (space = map->first_edited; space; space = map->edited[space - 1].next)
+		index_seal(&map->pool, &view->spaces[space - 1].by_gpa);
+	index_seal(&map->pool, &view->by_hva);
+	view->version = other->version + 1;
 
-		if (index_reserve(&map->memory, &view->by_gpa[space], now->by_gpa[space].count + 1) ||
-		    index_reserve(&map->memory, &view->by_hva, now->by_hva.count + 1) ||
-		    index_reserve(&map->memory, &view->by_word, now->by_word.count + 1))
-			return -ENOMEM;
+	gate_publish(&map->gate, view);
+
+	while (next_edited(map, &space))
+		view_follow(other, view, space);
+	index_follow(&map->pool, &other->by_hva, &view->by_hva);
+	copy_ids(other, view, map->came);
+	copy_ids(other, view, map->went);
+	free_slots(map, map->came, false);
+	free_slots(map, map->went, true);
+	forget_changes(map);
+	pool_free_retired(&map->pool);
+}
+
+/* Take all changes back. */
+void take_back(struct gpamap *map)
+{
+	struct gpamap_view *view = private_view(map);
+	struct gpamap_view *other = published_view(map);
+	uint32_t space;
+
+	while (next_edited(map, &space))
+		index_revert(&map->pool, &view->spaces[space].by_gpa, &other->spaces[space].by_gpa);
+	index_revert(&map->pool, &view->by_hva, &other->by_hva);
+	copy_ids(view, other, map->came);
+	copy_ids(view, other, map->went);
+	free_slots(map, map->came, true);
+	forget_changes(map);
+	pool_keep_retired(&map->pool);
+}
+
+/* `old` gives way to `new`; either may be NULL. ENOMEM: no memory, and no change. */
+int make_change(struct gpamap *map, struct slot *old, struct slot *new)
+{
+	int error;
+
+	list_edited(map, space_of(old ? old->word : new->word));
+	error = view_replace(private_view(map), published_view(map), old, new);
+	if (error) {
+		if (!map->begun)
+			take_back(map);
+		return error;
 	}
+	if (new) {
+		new->is_new = true;
+		new->next = map->came;
+		map->came = new;
+	}
+	if (old && old->is_new) {
+		old->is_out = true;
+	} else if (old) {
+		old->next = map->went;
+		map->went = old;
+	}
+	if (!map->begun)
+		publish(map);
 	return 0;
 }
 
-/* Make a change in the private view, and remember it. */
-void make_change(struct gpamap *map, struct change *change)
-{
-	change->before = map->newest;
-	if (map->newest)
-		map->newest->next = change;
-	else
-		map->oldest = change;
-	map->newest = change;
-	view_replace(private_view(map), change->old, change->new);
-}
-
-/* Free the slot that lost its place in a change, and its log unless the slot that stays has it. */
-static void free_loser(struct gpamap *map, struct slot *loser, const struct slot *stays)
-{
-	if (!loser)
-		return;
-	if (!stays || stays->log != loser->log)
-		log_free(map, loser->log);
-	map_free(map, loser, sizeof(*loser));
-}
-
-/* Publish all changes, and make them in the other view. */
-void publish(struct gpamap *map)
-{
-	struct change *change = map->oldest;
-
-	map->oldest = NULL;
-	map->newest = NULL;
-	if (!change)
-		return;
-	swap_views(map);
-	while (change) {
-		struct change *next = change->next;
-
-		view_replace(private_view(map), change->old, change->new);
-		free_loser(map, change->old, change->new);
-		map_free(map, change, sizeof(*change));
-		change = next;
-	}
-}
+/* ---- Transactions ---- */
 
 int gpamap_begin(struct gpamap *map)
 {
@@ -174,22 +183,11 @@ int gpamap_commit(struct gpamap *map)
 
 int gpamap_abort(struct gpamap *map)
 {
-	struct change *change = map->newest;
-
 	if (!is_owner(map))
 		return -EIO;
 	if (!map->begun)
 		return -EINVAL;
 	map->begun = false;
-	map->oldest = NULL;
-	map->newest = NULL;
-	while (change) {
-		struct change *before = change->before;
-
-		view_replace(private_view(map), change->new, change->old);
-		free_loser(map, change->new, change->old);
-		map_free(map, change, sizeof(*change));
-		change = before;
-	}
+	take_back(map);
 	return 0;
 }

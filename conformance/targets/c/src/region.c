@@ -36,7 +36,7 @@ static int check_against_old(const struct gpamap_region *region, const struct sl
 {
 	if (region->hva != old->host)
 		return -EINVAL;
-	if (region->size != old->last - old->first + 1)
+	if (region->size - 1 != old->item.span)
 		return -EINVAL;
 	if ((region->flags ^ old->flags) & GPAMAP_READONLY)
 		return -EINVAL;
@@ -55,65 +55,49 @@ static int check_place(struct gpamap *map, const struct gpamap_region *region)
 	return 0;
 }
 
-static void free_slot(struct gpamap *map, struct slot *slot, const struct slot *old)
-{
-	if (!old || slot->log != old->log)
-		log_free(map, slot->log);
-	map_free(map, slot, sizeof(*slot));
-}
-
 /* The slot as it shall be. A log that is kept stays the same log; else a new one begins. NULL: out of memory. */
 static struct slot *new_slot(struct gpamap *map, const struct gpamap_region *region, const struct slot *old)
 {
-	struct slot *slot = map_alloc(map, sizeof(*slot));
+	struct slot *slot = memory_take(&map->pool.memory, sizeof(*slot));
 
 	if (!slot)
 		return NULL;
+	slot->item = (struct item){.rank = region->slot, .span = region->size - 1};
 	slot->word = region->slot;
 	slot->flags = region->flags;
 	slot->first = region->gpa;
-	slot->last = region->gpa + region->size - 1;
 	slot->host = region->hva;
 	if (!(region->flags & GPAMAP_LOG_DIRTY_PAGES))
 		return slot;
 	if (old && old->log) {
 		slot->log = old->log;
-		return slot;
+	} else if (!atomic_load_explicit(&map->dirty_ring, memory_order_relaxed)) {
+		slot->log = log_new(map, pages_in(region->size), map->initially_set);
+		if (!slot->log) {
+			free_slot(map, slot);
+			return NULL;
+		}
 	}
-	if (atomic_load_explicit(&map->dirty_ring, memory_order_relaxed))
-		return slot;
-	slot->log = log_new(map, pages_in(region->size), map->initially_set);
-	if (!slot->log) {
-		map_free(map, slot, sizeof(*slot));
-		return NULL;
-	}
+	if (slot->log)
+		slot->log->holders++;
 	return slot;
 }
 
-/* `old` gives way to what `region` asks for. All memory is found before anything is changed. */
+/* `old` gives way to what `region` asks for. */
 static int change_slot(struct gpamap *map, const struct gpamap_region *region, struct slot *old)
 {
-	struct change *change = map_alloc(map, sizeof(*change));
+	struct slot *new = NULL;
+	int error;
 
-	if (!change)
-		return -ENOMEM;
-	change->old = old;
 	if (region->size) {
-		change->new = new_slot(map, region, old);
-		if (!change->new) {
-			map_free(map, change, sizeof(*change));
+		new = new_slot(map, region, old);
+		if (!new)
 			return -ENOMEM;
-		}
-		if (reserve_for(map, space_of(region->slot))) {
-			free_slot(map, change->new, old);
-			map_free(map, change, sizeof(*change));
-			return -ENOMEM;
-		}
 	}
-	make_change(map, change);
-	if (!map->begun)
-		publish(map);
-	return 0;
+	error = make_change(map, old, new);
+	if (error && new)
+		free_slot(map, new);
+	return error;
 }
 
 int gpamap_set_region(struct gpamap *map, int version, const struct gpamap_region *region)

@@ -2,6 +2,8 @@
 /* Tables: entries added, taken out, replaced, given up. */
 #include "table.h"
 
+_Static_assert(DENIES_WRITE == GPAMAP_WRITE && DENIES == (GPAMAP_READ | GPAMAP_WRITE), "see struct entry");
+
 /* ---- The queue in which mappings are given up ---- */
 
 static void enqueue(struct gpamap_table *table, struct mapping *mapping)
@@ -34,48 +36,102 @@ void table_use(struct gpamap_table *table, struct mapping *mapping)
 	enqueue(table, mapping);
 }
 
+/* ---- Publishing ---- */
+
+static struct index *private_index(struct gpamap_table *table)
+{
+	return &table->views[published_table(table) == &table->views[0]].index;
+}
+
+static void free_chain(struct gpamap_table *table, struct mapping *chain)
+{
+	while (chain) {
+		struct mapping *later = chain->later;
+
+		memory_give(&table->pool.memory, chain, sizeof(*chain));
+		chain = later;
+	}
+}
+
+/* Make all changes seen, and make them in the other view. */
+static void table_publish_once(struct gpamap_table *table)
+{
+	struct gpamap_table_view *view = &table->views[published_table(table) == &table->views[0]];
+	struct gpamap_table_view *other = published_table(table);
+
+	index_seal(&table->pool, &view->index);
+	gate_publish(&table->gate, view);
+	index_follow(&table->pool, &other->index, &view->index);
+	pool_free_retired(&table->pool);
+	free_chain(table, table->went);
+	table->went = NULL;
+}
+
+/* A removal that found no memory has used the spare block: now there is another, smaller one that can take its place. */
+static void table_publish(struct gpamap_table *table)
+{
+	table_publish_once(table);
+	if (index_release_spare(&table->pool, private_index(table)))
+		table_publish_once(table);
+}
+
+static void table_take_back(struct gpamap_table *table)
+{
+	index_revert(&table->pool, private_index(table), table_index(table));
+	pool_keep_retired(&table->pool);
+}
+
 /* ---- Mappings ---- */
 
-static void forget(struct gpamap_table *table, struct mapping *mapping)
+/* Put a mapping in, the youngest. ENOMEM: no memory; table_take_back is to be called. */
+static int put(struct gpamap_table *table, struct mapping *mapping)
 {
-	memory_give(&table->memory, mapping, sizeof(*mapping));
+	struct index *index = private_index(table);
+	struct entry entry = {
+		.start = mapping->first,
+		.reach = mapping_last(mapping),
+		.delta = mapping->host - mapping->first,
+		.item = (uintptr_t)mapping | (~mapping->perm & DENIES),
+	};
+
+	mapping->item.rank = table->added;
+	if (pool_keep_spare(&table->pool) ||
+	    index_insert(&table->pool, index, &published_table(table)->index, entry))
+		return -ENOMEM;
+	table->added++;
+	return 0;
 }
 
-/* Put a mapping in, the youngest. Room was reserved. */
-static void put(struct gpamap_table *table, struct mapping *mapping)
+/* Take the mapping at this spot out. ENOMEM: no memory, and no change. */
+static int pull(struct gpamap_table *table, struct spot spot)
 {
-	struct entry entry = {.start = mapping->first, .last = mapping->last, .mapping = mapping};
+	struct index *index = private_index(table);
+	struct mapping *mapping = mapping_of(index_entry(index, spot));
 
-	mapping->age = table->added++;
-	entry.rank = mapping->age;
-	index_insert(&table->memory, &table->index, entry);
-	enqueue(table, mapping);
-}
-
-/* Take a mapping out; it is not freed. */
-static void pull(struct gpamap_table *table, struct mapping *mapping)
-{
-	index_remove(&table->index, mapping->first, mapping->age);
+	if (index_open(&table->pool, index, spot))
+		return -ENOMEM;
+	index_remove(&table->pool, index, spot);
 	dequeue(table, mapping);
+	mapping->later = table->went;
+	table->went = mapping;
+	return 0;
 }
 
-/* Mappings for one or more entries, chained by `later`, and room for so many in the index. */
+static struct spot spot_of(struct gpamap_table *table, const struct mapping *mapping)
+{
+	return index_find(private_index(table), mapping->first, (uintptr_t)mapping | (~mapping->perm & DENIES));
+}
+
+/* One or more mappings, chained by `later`. */
 int table_take(struct gpamap_table *table, size_t count, struct mapping **taken)
 {
 	struct mapping *chain = NULL;
 
-	if (index_reserve(&table->memory, &table->index, count))
-		return -ENOMEM;
 	while (count--) {
-		struct mapping *mapping = memory_take(&table->memory, sizeof(*mapping));
+		struct mapping *mapping = memory_take(&table->pool.memory, sizeof(*mapping));
 
 		if (!mapping) {
-			while (chain) {
-				struct mapping *later = chain->later;
-
-				forget(table, chain);
-				chain = later;
-			}
+			free_chain(table, chain);
 			return -ENOMEM;
 		}
 		mapping->later = chain;
@@ -85,53 +141,65 @@ int table_take(struct gpamap_table *table, size_t count, struct mapping **taken)
 	return 0;
 }
 
-/* Replace what is there by mappings that were taken, in the order of the chain. */
-void table_fill(struct gpamap_table *table, struct mapping *taken)
+/* Replace what is there by mappings that were taken, in the order of the chain. ENOMEM: no memory; they are freed. */
+int table_fill(struct gpamap_table *table, struct mapping *taken)
 {
-	table_clear(table);
-	while (taken) {
-		struct mapping *later = taken->later;
+	struct mapping *mapping;
 
-		put(table, taken);
-		taken = later;
+	index_clear(&table->pool, private_index(table));
+	for (mapping = taken; mapping; mapping = mapping->later) {
+		if (put(table, mapping)) {
+			table_take_back(table);
+			free_chain(table, taken);
+			return -ENOMEM;
+		}
 	}
-}
-
-/* ---- Making and freeing ---- */
-
-static bool is_bad(const struct gpamap_table_config *config)
-{
-	if (config->retirement > GPAMAP_LRU)
-		return true;
-	return config->retirement != GPAMAP_REFUSE && config->limit < 1;
-}
-
-/* The table's memory is all 0. */
-void table_init(struct gpamap_table *table, const struct memory *memory, size_t limit, uint32_t retirement)
-{
-	table->memory = *memory;
-	table->limit = limit;
-	table->retirement = retirement;
+	table->went = table->next_out;
+	table->next_out = NULL;
+	table->last_out = NULL;
+	while (taken) {
+		mapping = taken;
+		taken = taken->later;
+		enqueue(table, mapping);
+	}
+	table_publish(table);
+	return 0;
 }
 
 /* Take everything out. */
 void table_clear(struct gpamap_table *table)
 {
-	while (table->next_out) {
-		struct mapping *mapping = table->next_out;
+	(void)table_fill(table, NULL);
+}
 
-		table->next_out = mapping->later;
-		forget(table, mapping);
-	}
-	table->last_out = NULL;
-	index_cut(&table->index, 0, 0);
+/* ---- Making and freeing ---- */
+
+static bool table_is_bad(const struct gpamap_table_config *config)
+{
+	if (config->retirement > GPAMAP_LRU || config->largest_block > GPAMAP_LARGEST_BLOCK)
+		return true;
+	return config->retirement != GPAMAP_REFUSE && config->limit < 1;
+}
+
+/* The table's memory is all 0. */
+void table_init(struct gpamap_table *table, const struct memory *memory, size_t limit, uint32_t retirement,
+		uint32_t largest_block)
+{
+	pool_init(&table->pool, memory, largest_block);
+	gate_init(&table->gate, &table->views[0], NULL, NULL);
+	table->limit = limit;
+	table->retirement = retirement;
 }
 
 /* Free all that a table has. */
 void table_drop(struct gpamap_table *table)
 {
-	table_clear(table);
-	index_drop(&table->memory, &table->index);
+	while (table->gate.readers)
+		gpamap_table_reader_destroy(table, table->gate.readers);
+	free_chain(table, table->next_out);
+	index_drop(&table->pool, &table->views[0].index, true);
+	index_drop(&table->pool, &table->views[1].index, false);
+	pool_drop(&table->pool);
 }
 
 int gpamap_table_create(const struct gpamap_table_config *config, struct gpamap_table **table)
@@ -139,13 +207,15 @@ int gpamap_table_create(const struct gpamap_table_config *config, struct gpamap_
 	struct memory memory = {config->zalloc, config->release, config->context};
 	struct gpamap_table *new;
 
-	if (is_bad(config) || memory_is_bad(&memory))
+	if (table_is_bad(config) || memory_is_bad(&memory))
 		return -EINVAL;
 	memory = memory_or_libc(memory);
 	new = memory_take(&memory, sizeof(*new));
 	if (!new)
 		return -ENOMEM;
-	table_init(new, &memory, config->limit, config->retirement);
+	table_init(new, &memory, config->limit, config->retirement, config->largest_block);
+	new->gate.wait = config->wait;
+	new->gate.context = config->context;
 	*table = new;
 	return 0;
 }
@@ -156,7 +226,7 @@ void gpamap_table_destroy(struct gpamap_table *table)
 
 	if (!table)
 		return;
-	memory = table->memory;
+	memory = table->pool.memory;
 	table_drop(table);
 	memory_give(&memory, table, sizeof(*table));
 }
@@ -171,48 +241,46 @@ static bool is_no_entry(const struct gpamap_entry *entry)
 static void describe(struct mapping *mapping, const struct gpamap_entry *entry)
 {
 	mapping->first = entry->first;
-	mapping->last = entry->last;
+	mapping->item.span = entry->last - entry->first;
 	mapping->host = entry->host;
 	mapping->perm = entry->perm;
 }
 
 int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entry)
 {
+	bool is_full = table_index(table)->entries >= table->limit;
 	struct mapping *mapping;
 
 	if (is_no_entry(entry))
 		return -EINVAL;
-	if (table->index.count < table->limit) {
-		if (index_reserve(&table->memory, &table->index, table->index.count + 1))
-			return -ENOMEM;
-		mapping = memory_take(&table->memory, sizeof(*mapping));
-		if (!mapping)
-			return -ENOMEM;
-	} else if (table->retirement == GPAMAP_REFUSE) {
+	if (is_full && table->retirement == GPAMAP_REFUSE)
 		return -ENOSPC;
-	} else {
-		mapping = table->next_out;
-		pull(table, mapping);
-	}
+	if (table_take(table, 1, &mapping))
+		return -ENOMEM;
 	describe(mapping, entry);
-	put(table, mapping);
+	if (put(table, mapping) || (is_full && pull(table, spot_of(table, table->next_out)))) {
+		table_take_back(table);
+		free_chain(table, mapping);
+		return -ENOMEM;
+	}
+	enqueue(table, mapping);
+	table_publish(table);
 	return 0;
 }
 
 int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t last, uint64_t host)
 {
-	const struct index *index = &table->index;
-	size_t at;
+	const struct index *index = private_index(table);
+	struct spot spot = index_from(index, first);
+	const struct entry *entry;
 
-	for (at = index_place(index, first, 0); at < index->count; at++) {
-		struct mapping *mapping = index->entries[at].mapping;
+	for (; (entry = index_entry(index, spot)) && entry->start == first; spot = index_next(index, spot)) {
+		const struct mapping *mapping = mapping_of(entry);
 
-		if (mapping->first != first)
-			break;
-		if (mapping->last != last || mapping->host != host)
+		if (mapping_last(mapping) != last || mapping->host != host)
 			continue;
-		pull(table, mapping);
-		forget(table, mapping);
+		(void)pull(table, spot); /* the spare block is there */
+		table_publish(table);
 		return 0;
 	}
 	return -ENOENT;
@@ -220,24 +288,23 @@ int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t las
 
 int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64_t last)
 {
-	struct index *index = &table->index;
-	size_t from, stays, at;
+	const struct entry *entry;
+	struct spot spot;
 
 	if (last < first)
 		return -EINVAL;
-	from = index_seek(index, first);
-	stays = from;
-	for (at = from; at < index->count; at++) {
-		struct mapping *mapping = index->entries[at].mapping;
-
-		if (mapping->first <= last && mapping->last >= first) {
-			dequeue(table, mapping);
-			forget(table, mapping);
-		} else {
-			index->entries[stays++] = index->entries[at];
+	spot = index_seek(private_index(table), first);
+	while ((entry = index_entry(private_index(table), spot)) && entry->start <= last) {
+		if (mapping_last(mapping_of(entry)) < first) {
+			spot = index_next(private_index(table), spot);
+			continue;
 		}
+		/* Where memory is short, a range goes piece by piece. */
+		if (pull(table, spot))
+			table_publish(table);
+		spot = index_seek(private_index(table), first);
 	}
-	index_cut(index, stays, from);
+	table_publish(table);
 	return 0;
 }
 
@@ -255,19 +322,59 @@ int gpamap_table_replace(struct gpamap_table *table, const struct gpamap_entry *
 		return -ENOMEM;
 	for (i = 0, mapping = taken; i < count; i++, mapping = mapping->later)
 		describe(mapping, &entries[i]);
-	table_fill(table, taken);
-	return 0;
+	return table_fill(table, taken);
 }
 
 size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entry *entries, size_t room)
 {
-	const struct index *index = &table->index;
+	const struct index *index = table_index(table);
+	struct spot spot = {0, 0};
 	size_t i;
 
-	for (i = 0; i < index->count && i < room; i++) {
-		const struct mapping *mapping = index->entries[i].mapping;
+	for (i = 0; i < index->entries && i < room; i++, spot = index_next(index, spot)) {
+		const struct mapping *mapping = mapping_of(index_entry(index, spot));
 
-		entries[i] = (struct gpamap_entry){mapping->first, mapping->last, mapping->host, mapping->perm};
+		entries[i] = (struct gpamap_entry){mapping->first, mapping_last(mapping), mapping->host, mapping->perm};
 	}
-	return index->count;
+	return index->entries;
+}
+
+/* ---- Readers ---- */
+
+int gpamap_table_reader_create(struct gpamap_table *table, struct gpamap_reader **reader)
+{
+	return gate_admit(&table->gate, &table->pool.memory, reader);
+}
+
+void gpamap_table_reader_destroy(struct gpamap_table *table, struct gpamap_reader *reader)
+{
+	gate_dismiss(&table->gate, &table->pool.memory, reader);
+}
+
+const struct gpamap_table_view *gpamap_table_enter(struct gpamap_reader *reader)
+{
+	return gate_enter(reader);
+}
+
+int gpamap_table_lookup(const struct gpamap_table_view *view, uint64_t addr, uint32_t access,
+			struct gpamap_segment *found)
+{
+	const struct entry *entry = index_at(&view->index, addr);
+
+	if (access != GPAMAP_READ && access != GPAMAP_WRITE)
+		return -EINVAL;
+	if (!entry)
+		return -EFAULT;
+	if (entry->item & access)
+		return -EPERM;
+	*found = (struct gpamap_segment){addr, entry->reach, addr + entry->delta};
+	return 0;
+}
+
+int gpamap_table_segments(const struct gpamap_table_view *view, uint64_t addr, uint64_t length, uint32_t access,
+			  struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
+{
+	if (access != GPAMAP_READ && access != GPAMAP_WRITE)
+		return -EINVAL;
+	return walk(&view->index, addr, length, access, -EPERM, segments, room, reach);
 }

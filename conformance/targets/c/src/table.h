@@ -3,37 +3,43 @@
  * The structure of a table and of a device, and what holds of them.
  *
  *     device ── memory table ──┐
- *      │                       ├─ index: mappings by (first, age)      the order in which they count
+ *      │                       ├─ two views ── index: mappings by (first, age)     the order in which they count
  *      ├── IOTLB ──────────────┘  queue: mappings from the next to be given up to the last
  *      └── misses: not read, read
  *
- * A table holds each mapping in its index and in its queue, once each. The queue has the order of ages, unless the table is
- * GPAMAP_LRU: then a mapping goes to its end when it is used.
+ * A table holds each mapping in its indexes and in its queue, once each. The queue has the order of ages, unless the table
+ * is GPAMAP_LRU: then a mapping goes to its end when it is used. Between calls the two views are alike (gate.h).
  */
 #ifndef GPAMAP_TABLE_H
 #define GPAMAP_TABLE_H
 
+#include "gate.h"
 #include "gpamap_vhost.h"
 #include "index.h"
 
 struct mapping {
-	uint64_t first; /* guest bytes */
-	uint64_t last;
+	struct item item; /* rank: how many were added before */
+	uint64_t first;   /* guest byte */
 	uint64_t host;
 	uint32_t perm;
-	uint64_t age; /* how many were added before */
 	struct mapping *sooner; /* given up before this one */
 	struct mapping *later;
 };
 
+struct gpamap_table_view {
+	struct index index;
+};
+
 struct gpamap_table {
-	struct memory memory;
+	struct pool pool;
+	struct gate gate;
+	struct gpamap_table_view views[2];
 	size_t limit;
 	uint32_t retirement;
-	struct index index;
 	struct mapping *next_out;
 	struct mapping *last_out;
-	uint64_t added; /* the age of the next mapping */
+	struct mapping *went; /* taken out since the last publication, chained by `later` */
+	uint64_t added;       /* the rank of the next mapping */
 };
 
 /* Misses in the order in which they came. */
@@ -67,17 +73,37 @@ static inline bool is_range(uint64_t first, uint64_t size)
 	return size && size - 1 <= UINT64_MAX - first;
 }
 
+static inline struct mapping *mapping_of(const struct entry *entry)
+{
+	return entry_item(entry);
+}
+
+static inline uint64_t mapping_last(const struct mapping *mapping)
+{
+	return mapping->first + mapping->item.span;
+}
+
+static inline struct gpamap_table_view *published_table(const struct gpamap_table *table)
+{
+	return gate_published(&table->gate);
+}
+
+/* What is published. Between calls the other is like it. */
+static inline const struct index *table_index(const struct gpamap_table *table)
+{
+	return &published_table(table)->index;
+}
+
 /* table.c */
-void table_init(struct gpamap_table *table, const struct memory *memory, size_t limit, uint32_t retirement);
+void table_init(struct gpamap_table *table, const struct memory *memory, size_t limit, uint32_t retirement,
+		uint32_t largest_block);
 void table_clear(struct gpamap_table *table);
 void table_drop(struct gpamap_table *table);
 void table_use(struct gpamap_table *table, struct mapping *mapping);
 int table_take(struct gpamap_table *table, size_t count, struct mapping **taken);
-void table_fill(struct gpamap_table *table, struct mapping *taken);
+int table_fill(struct gpamap_table *table, struct mapping *taken);
 
 /* translate.c */
-int table_walk(const struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,
-	       struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
 void table_walked(struct gpamap_table *table, const struct gpamap_segment *segments, size_t count);
 
 /* miss.c */

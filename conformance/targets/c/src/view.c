@@ -1,84 +1,194 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A view: one set of slots, found by guest address, by host address and by slot word. */
+/* A view: one set of slots, found by guest address, by host address and by number. */
+#include <string.h>
+
 #include "internal.h"
+
+#define SMALLEST_IDS 8
 
 static size_t view_size(const struct gpamap *map)
 {
-	return sizeof(struct gpamap_view) + map->config.address_spaces * sizeof(struct index);
+	return sizeof(struct gpamap_view) + map->config.address_spaces * sizeof(struct space);
 }
 
 struct gpamap_view *view_new(struct gpamap *map)
 {
-	struct gpamap_view *view = map_alloc(map, view_size(map));
+	struct gpamap_view *view = memory_take(&map->pool.memory, view_size(map));
 
-	if (view)
+	if (view) {
 		view->map = map;
+		view->nspaces = map->config.address_spaces;
+	}
 	return view;
 }
 
-void view_free(struct gpamap_view *view)
+static void free_ids(struct gpamap *map, struct slot **ids, size_t count)
+{
+	if (ids)
+		memory_give(&map->pool.memory, ids, count * sizeof(struct slot *));
+}
+
+/* The two views share blocks: they are freed with one of them. */
+void view_free(struct gpamap_view *view, bool with_blocks)
 {
 	struct gpamap *map = view->map;
-	uint32_t space;
+	uint32_t at;
 
-	for (space = 0; space < map->config.address_spaces; space++)
-		index_drop(&map->memory, &view->by_gpa[space]);
-	index_drop(&map->memory, &view->by_hva);
-	index_drop(&map->memory, &view->by_word);
-	map_free(map, view, view_size(map));
+	for (at = 0; at < view->nspaces; at++) {
+		struct space *space = &view->spaces[at];
+
+		index_drop(&map->pool, &space->by_gpa, with_blocks);
+		free_ids(map, space->by_id, space->ids);
+		free_ids(map, space->later, space->later_ids);
+	}
+	index_drop(&map->pool, &view->by_hva, with_blocks);
+	memory_give(&map->pool.memory, view, view_size(map));
 }
 
 /* ---- Search ---- */
 
-static struct slot *slot_in(const struct entry *entry)
-{
-	return entry ? entry->slot : NULL;
-}
-
 struct slot *view_slot(const struct gpamap_view *view, uint32_t word)
 {
-	return slot_in(index_at(&view->by_word, word));
-}
+	const struct space *space = &view->spaces[space_of(word)];
 
-struct slot *view_holding(const struct gpamap_view *view, uint32_t space, uint64_t gpa)
-{
-	if (space >= view->map->config.address_spaces)
+	if (space_of(word) >= view->nspaces || id_of(word) >= space->ids)
 		return NULL;
-	return slot_in(index_at(&view->by_gpa[space], gpa));
+	return space->by_id[id_of(word)];
 }
 
 /* Whether another slot of the same address space has a byte in first .. last. */
 bool view_overlaps(const struct gpamap_view *view, uint32_t word, uint64_t first, uint64_t last)
 {
-	const struct index *index = &view->by_gpa[space_of(word)];
-	size_t at = index_next(index, index_seek(index, first), first, last);
+	const struct index *index = &view->spaces[space_of(word)].by_gpa;
+	struct spot spot = index_seek(index, first);
+	const struct entry *entry;
 
-	for (; at < index->count; at = index_next(index, at + 1, first, last))
-		if (index->entries[at].slot->word != word)
+	for (; (entry = index_entry(index, spot)) && entry->start <= last; spot = index_next(index, spot))
+		if (slot_of(entry)->word != word)
 			return true;
 	return false;
 }
 
 /* ---- Edit ---- */
 
-static void insert(struct gpamap_view *view, struct index *index, uint64_t start, uint64_t last, struct slot *slot)
+static uintptr_t item_for(struct slot *slot)
 {
-	struct entry entry = {.start = start, .last = last, .rank = slot->word, .slot = slot};
-
-	index_insert(&view->map->memory, index, entry);
+	return (uintptr_t)slot | (slot->flags & GPAMAP_READONLY ? DENIES_WRITE : 0);
 }
 
-/* Take `old` out and put `new` in; either may be NULL. Cannot fail: room was reserved. */
-void view_replace(struct gpamap_view *view, struct slot *old, struct slot *new)
+/* See to it that `view` has room for this number, and `other` when it follows. */
+static int make_id_room(struct gpamap_view *view, struct gpamap_view *other, uint32_t word)
 {
+	struct gpamap *map = view->map;
+	struct space *space = &view->spaces[space_of(word)];
+	struct space *follower = &other->spaces[space_of(word)];
+	size_t room = space->ids ? space->ids : SMALLEST_IDS;
+	struct slot **ids, **later;
+
+	if (id_of(word) < space->ids)
+		return 0;
+	while (room <= id_of(word))
+		room *= 2;
+	ids = memory_take(&map->pool.memory, room * sizeof(struct slot *));
+	later = memory_take(&map->pool.memory, room * sizeof(struct slot *));
+	if (!ids || !later) {
+		free_ids(map, ids, room);
+		free_ids(map, later, room);
+		return -ENOMEM;
+	}
+	if (space->ids)
+		memcpy(ids, space->by_id, space->ids * sizeof(struct slot *));
+	free_ids(map, space->by_id, space->ids);
+	free_ids(map, follower->later, follower->later_ids);
+	space->by_id = ids;
+	space->ids = room;
+	follower->later = later;
+	follower->later_ids = room;
+	return 0;
+}
+
+/* Make `view` have at this number what `model` has. */
+void view_copy_id(struct gpamap_view *view, const struct gpamap_view *model, uint32_t word)
+{
+	struct space *space = &view->spaces[space_of(word)];
+
+	if (id_of(word) < space->ids)
+		space->by_id[id_of(word)] = view_slot(model, word);
+}
+
+/* Readers have left `view`, and `published` is edited no more: make them alike in this space. */
+void view_follow(struct gpamap_view *view, struct gpamap_view *published, uint32_t number)
+{
+	struct gpamap *map = view->map;
+	struct space *space = &view->spaces[number];
+	struct space *model = &published->spaces[number];
+
+	index_follow(&map->pool, &space->by_gpa, &model->by_gpa);
+	if (!space->later)
+		return;
+	memcpy(space->later, model->by_id, model->ids * sizeof(struct slot *));
+	free_ids(map, space->by_id, space->ids);
+	space->by_id = space->later;
+	space->ids = space->later_ids;
+	space->later = NULL;
+	space->later_ids = 0;
+}
+
+static void take_out(struct gpamap *map, struct index *index, uint64_t start, struct slot *slot)
+{
+	index_remove(&map->pool, index, index_find(index, start, item_for(slot)));
+}
+
+static int insert_slot(struct gpamap_view *view, struct gpamap_view *other, struct slot *slot)
+{
+	struct gpamap *map = view->map;
+	uint32_t space = space_of(slot->word);
+	struct entry entry = {
+		.start = slot->first,
+		.reach = last_of(slot),
+		.delta = slot->host - slot->first,
+		.item = item_for(slot),
+	};
+
+	if (make_id_room(view, other, slot->word) ||
+	    index_insert(&map->pool, &view->spaces[space].by_gpa, &other->spaces[space].by_gpa, entry))
+		return -ENOMEM;
+	entry.start = slot->host;
+	entry.reach = slot->host + slot->item.span;
+	entry.delta = slot->first - slot->host;
+	if (index_insert(&map->pool, &view->by_hva, &other->by_hva, entry)) {
+		take_out(map, &view->spaces[space].by_gpa, slot->first, slot);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int open_at(struct gpamap *map, struct index *index, uint64_t start, struct slot *slot)
+{
+	return index_open(&map->pool, index, index_find(index, start, item_for(slot)));
+}
+
+/* Take `old` out and put `new` in; either may be NULL. ENOMEM: no memory, and no change. */
+int view_replace(struct gpamap_view *view, struct gpamap_view *other, struct slot *old, struct slot *new)
+{
+	struct gpamap *map = view->map;
+	uint32_t word = old ? old->word : new->word;
+	struct index *by_gpa = &view->spaces[space_of(word)].by_gpa;
+
+	/* What can fail comes first. Both are there for a moment. */
+	if (new && insert_slot(view, other, new))
+		return -ENOMEM;
+	if (old && (open_at(map, by_gpa, old->first, old) || open_at(map, &view->by_hva, old->host, old))) {
+		if (new) {
+			take_out(map, by_gpa, new->first, new);
+			take_out(map, &view->by_hva, new->host, new);
+		}
+		return -ENOMEM;
+	}
 	if (old) {
-		index_remove(&view->by_gpa[space_of(old->word)], old->first, old->word);
-		index_remove(&view->by_hva, old->host, old->word);
-		index_remove(&view->by_word, old->word, old->word);
+		take_out(map, by_gpa, old->first, old);
+		take_out(map, &view->by_hva, old->host, old);
 	}
-	if (new) {
-		insert(view, &view->by_gpa[space_of(new->word)], new->first, new->last, new);
-		insert(view, &view->by_hva, new->host, last_host(new), new);
-		insert(view, &view->by_word, new->word, new->word, new);
-	}
+	view->spaces[space_of(word)].by_id[id_of(word)] = new;
+	return 0;
 }
