@@ -34,6 +34,7 @@ SLOTS, TABLE, DEVICE = 0, 1, 2
 WRITTEN_OUT = 0xFF  # the next number, size, word, … follows as it is
 STRANGER, UNREADABLE, NO_BUFFER = 25, 26, 27  # before an operation
 RETIREMENTS = {"fifo": 1, "lru": 2}
+MOST_SEGMENTS = 1030  # as in fuzz/fuzz.h
 LONGEST = 4096
 
 
@@ -119,7 +120,7 @@ def read_message(request: ReadMessage) -> bytes:
 
 def translate(request: Translate) -> bytes:
     asked = number(request.addr) + size(request.length) + u8(0xF8) + u32(request.access)
-    return u8(19) + u8(request.queue) + asked + u8(min(request.room, 64))
+    return u8(19) + u8(request.queue) + asked + min(request.room, MOST_SEGMENTS).to_bytes(2, "little")
 
 
 ENCODERS: dict[type, Callable[[Any], bytes]] = {

@@ -24,15 +24,15 @@ from typing import IO
 from conformance.files import load_vectors
 from conformance.target import TargetUnavailable
 from conformance.targets.c import build
-from conformance.targets.c.fuzz_build import FUZZ, NAIVE, Program, fuzz_program
-from conformance.targets.c.fuzz_replay import Differs, replay
+from conformance.targets.c.fuzz_build import Program, fuzz_program
+from conformance.targets.c.fuzz_replay import Differs, Replayed, replay
 from conformance.targets.c.fuzz_replay_slots import Slots
 from conformance.targets.c.fuzz_replay_vhost import Device, Table
 from conformance.targets.c.fuzz_seeds import write_seeds
 
-__all__ = ["FUZZ", "NAIVE", "Finding", "Result", "account", "main", "run"]
-
 OUT = Path("out") / "fuzz-c"
+# What of the spec follows which subject.
+SPEC: dict[str, Callable[[dict[str, int]], Replayed]] = {"map": Slots, "table": Table, "device": Device}
 LONGEST_INPUT = 1024  # bytes
 SECONDS_FOR_ONE_INPUT = 60
 SECONDS_TO_TELL = 120
@@ -235,7 +235,7 @@ def replay_some(result: Result, corpus: Path, number: int, random: Random, out: 
     for path in random.sample(inputs, min(number, len(inputs))):
         text = account(result.program, path)
         try:
-            result.replayed += replay(text, {"map": Slots, "table": Table, "device": Device})
+            result.replayed += replay(text, SPEC)
         except Differs as difference:
             result.findings.append(Finding(kept_input(path, out), f"{text}\nDIFFERENCE from the spec: {difference}"))
 

@@ -15,7 +15,7 @@ from conformance.files import load_vectors
 from conformance.registry import LIBRARY_PROFILES
 from conformance.runner import trial_of
 from conformance.targets.c.binding import Library
-from conformance.targets.c.fuzzing import NAIVE
+from conformance.targets.c.fuzz_build import NAIVE
 from conformance.targets.c.target import CALLS, CInProcess
 from conformance.verdict import PASSED, judge, why_not
 

@@ -129,12 +129,18 @@ struct asked take_asked(void)
 	asked.length = take_size();
 	rest = take8();
 	asked.access = 1 + rest % 2;
-	asked.room = rest >> 1 < 8 ? rest >> 1 : MOST_SEGMENTS;
+	asked.room = rest >> 1 < 8 ? rest >> 1 : rest < 0x80 ? 64 : MOST_SEGMENTS;
 	if (rest >= 0xf8) {
 		asked.access = take32();
-		asked.room = take8() % (MOST_SEGMENTS + 1);
+		asked.room = take16() % (MOST_SEGMENTS + 1);
 	}
 	return asked;
+}
+
+void make_room(const struct asked *asked, struct translation *translation)
+{
+	memset(&translation->reach, UNTOUCHED, sizeof(translation->reach));
+	memset(&translation->segments[asked->room], UNTOUCHED, sizeof(translation->segments[0]));
 }
 
 void same_translation(const struct asked *asked, const struct translation *of_library,

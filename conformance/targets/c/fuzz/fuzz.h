@@ -118,7 +118,7 @@ struct asked {
 	size_t room;
 };
 
-#define MOST_SEGMENTS 64
+#define MOST_SEGMENTS 1030
 
 struct translation {
 	int error;
@@ -127,6 +127,9 @@ struct translation {
 };
 
 struct asked take_asked(void);
+
+/* Make room for an answer: what lies behind it is as it was, afterwards. */
+void make_room(const struct asked *asked, struct translation *translation);
 void same_translation(const struct asked *asked, const struct translation *of_library,
 		      const struct translation *of_naive);
 

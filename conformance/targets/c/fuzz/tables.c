@@ -173,8 +173,8 @@ static void translate(const struct asked *asked)
 {
 	static struct translation a, b;
 
-	memset(&a, UNTOUCHED, sizeof(a));
-	memset(&b, UNTOUCHED, sizeof(b));
+	make_room(asked, &a);
+	make_room(asked, &b);
 	TELL("translate addr=0x%" PRIx64 " length=0x%" PRIx64 " access=0x%" PRIx32 " room=0x%zx\n", asked->addr,
 	     asked->length, asked->access, asked->room);
 	count_operation();
