@@ -35,6 +35,7 @@ CONTESTANTS = listed(
     Contestant("icl", "Boost.ICL interval_map", build.icl),
     Contestant("vm-memory", "vm-memory (Rust)", build.vm_memory),
     Contestant("dpdk", "DPDK-like: from the first on", lambda: build.own("dpdk.c"), slow=True, changes_at=4096),
+    Contestant("qemu", "QEMU-like: radix tree, used last", lambda: build.own("qemu.c")),
     Contestant("spdk", "SPDK-like: 2 MiB table", lambda: build.own("spdk.c"), arbitrary=False),
     Contestant("sorted", "sorted array, binary search", lambda: build.own("sorted.c")),
     Contestant("s+tree", "S+tree, static, -march=native", lambda: build.own("splus.c", ("-march=native",))),
