@@ -168,6 +168,11 @@ def table() -> Path:
     return inlined("gpamap-table.so", "gpamap_table.c")
 
 
+def index() -> Path:
+    """By the library's own headers."""
+    return inlined("gpamap-index.so", "gpamap_index.c")
+
+
 def slots_again() -> Path:
     """By the entry point that remembers the last hit of a reader."""
     if not has("gpamap_lookup_again"):

@@ -80,7 +80,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
     yield from changes(results)
     for layout in ("A", "B"):
         for size in SIZES[1:]:
-            value = results.memory.get((layout, size), {}).get("index")
+            value = results.memory.get((layout, size), {}).get("gpamap-index")
             yield Verdict(f"layout {layout} bytes a region, index alone", size, "", BYTES_A_REGION, value, True)
 
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libgpamap's table, vhost-like: entries may overlap, and the leftmost counts. Includes the library's sources. */
 #include GPAMAP_SOURCES
-#include "gpamap_vhost.h"
 
 /* The library's sources may use such names for functions of their own. */
 #define find bench_find
@@ -17,6 +16,8 @@
 
 struct map {
 	struct gpamap_table *table;
+	struct gpamap_reader *reader;
+	const struct gpamap_table_view *view; /* of the loops that are timed; left where something is changed */
 	struct gpamap_segment segments[SEGMENTS];
 };
 
@@ -25,14 +26,13 @@ struct map {
 
 static inline uint64_t find(struct map *map, uint64_t address, uint32_t index, uint64_t *last)
 {
-	struct gpamap_reach reach;
+	struct gpamap_segment found;
 
 	(void)index;
-	/* One byte: `last` is not asked for by the loops that come here. */
-	if (gpamap_table_translate(map->table, address, 1, GPAMAP_READ, map->segments, 1, &reach))
+	if (gpamap_table_lookup(map->view, address, GPAMAP_READ, &found))
 		return MISS;
-	*last = address;
-	return map->segments[0].host;
+	*last = found.last;
+	return found.host;
 }
 
 /* As far as it comes, like the others; all segments are summed up. */
@@ -48,8 +48,8 @@ LOOP uint64_t loop_translate(void *given, struct work *work)
 	for (i = 0; i < work->count; i++) {
 		struct gpamap_reach reach = {0, 0};
 
-		(void)gpamap_table_translate(map->table, work->addresses[i], work->length, GPAMAP_READ, map->segments,
-					     SEGMENTS, &reach);
+		(void)gpamap_table_segments(map->view, work->addresses[i], work->length, GPAMAP_READ, map->segments,
+					    SEGMENTS, &reach);
 		for (k = 0; k < reach.segments; k++)
 			sum += map->segments[k].host + (map->segments[k].last - map->segments[k].first + 1);
 		found += reach.segments;
@@ -73,6 +73,31 @@ static inline int erase(struct map *map, const struct region *region)
 
 #define MOVE_BY_INSERT
 #include "changes.h"
+
+/* A writer waits for readers that are inside: out before a change, in again after it. */
+#define OUTSIDE(call)                                        \
+	struct map *map = given;                             \
+	uint64_t took;                                       \
+                                                             \
+	gpamap_leave(map->reader);                           \
+	took = call;                                         \
+	map->view = gpamap_table_enter(map->reader);         \
+	return took
+
+static uint64_t insert_outside(void *given, const struct region *regions, size_t count)
+{
+	OUTSIDE(loop_insert(given, regions, count));
+}
+
+static uint64_t remove_outside(void *given, const struct region *regions, size_t count)
+{
+	OUTSIDE(loop_remove(given, regions, count));
+}
+
+static uint64_t move_outside(void *given, const struct region *regions, const uint64_t *to, size_t count)
+{
+	OUTSIDE(loop_move(given, regions, to, count));
+}
 
 static void *zalloc(void *context, size_t size)
 {
@@ -98,24 +123,26 @@ static void *create_map(const struct region *regions, const uint32_t *order, siz
 		.limit = 1 << 20, .retirement = GPAMAP_REFUSE, .zalloc = zalloc, .release = release};
 	struct map *map = counted_zalloc(sizeof(*map));
 
-	if (!map || gpamap_table_create(&config, &map->table))
+	if (!map || gpamap_table_create(&config, &map->table) ||
+	    gpamap_table_reader_create(map->table, &map->reader) || fill(map, regions, order, count))
 		return NULL;
-	return fill(map, regions, order, count) ? NULL : map;
+	map->view = gpamap_table_enter(map->reader);
+	return map;
 }
 
 static void destroy_map(void *given)
 {
 	struct map *map = given;
 
+	gpamap_leave(map->reader);
 	gpamap_table_destroy(map->table);
 	counted_give(map);
 }
 
 static size_t bytes_of(void *map)
 {
-	(void)map;
-	return counted_bytes > sizeof(struct map) ? counted_bytes - sizeof(struct map) : 0; /* room for segments is ours */
+	return counted_bytes - (map ? sizeof(struct map) : 0); /* room for segments is ours */
 }
 
 #include "contestant.h"
-CONTESTANT(CHANGES, NO_READER)
+CONTESTANT(insert_outside, remove_outside, move_outside, NO_READER)
