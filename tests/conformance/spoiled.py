@@ -10,12 +10,7 @@ from conformance.deviations import Deviation
 from conformance.files import load_vectors
 from conformance.registry import SpecTarget
 from conformance.runner import Plan, Report, run_plan
-from conformance.target import (
-    Answer,
-    Refused,
-    Results,
-    Trial,
-)
+from conformance.target import Answer, Refused, Results, Trial
 from conformance.vector import Vector
 from conformance.verdict import why_not
 from spec.profile import Profile

@@ -12,12 +12,7 @@ import pytest
 
 from conformance.deviations import Case, Deviation, DeviationsError, all_deviations, load_deviations
 from conformance.files import load_vectors
-from conformance.target import (
-    Crashed,
-    Refused,
-    Results,
-    Skipped,
-)
+from conformance.target import Crashed, Refused, Results, Skipped
 from conformance.vector import Vector
 from tests.conformance.spoiled import first_refused, run, some_vectors
 
