@@ -168,7 +168,8 @@ def encoded(profile: Profile, requests: Sequence[Any]) -> bytes:
         head = u8(DEVICE) + u8(WRITTEN_OUT) + u32(profile.max_regions) + u32(profile.iotlb_limit)
         head += u64(profile.user_limit) + u64(profile.features)
         head += u8(RETIREMENTS[profile.retirement]) + u8(profile.iotlb_mode == "follows")
-    return head + b"".join(operation(request) for request in requests)
+    content = b"".join(operation(request) for request in requests)
+    return head + u8(len(content) % 15) + content  # blocks of one size or another
 
 
 def operation(request: Any) -> bytes:

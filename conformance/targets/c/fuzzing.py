@@ -38,6 +38,7 @@ SECONDS_FOR_ONE_INPUT = 60
 SECONDS_TO_TELL = 120
 SECONDS_FOR_LAST_WORDS = 30  # of a job that was told to end
 MEGABYTES = 2048
+INTERRUPTED = 72  # libFuzzer was told to end
 SLOWEST = 2000  # operations a second: a job that is slower than this hangs
 PROGRESS = re.compile(r"fuzz: (\w+) operations=(\d+) inputs=(\d+)")
 ARTIFACTS = ("crash-*", "timeout-*", "oom-*", "leak-*", "slow-unit-*")
@@ -210,7 +211,7 @@ def judge(job: Job, timed_out: bool, may_end_early: bool, result: Result, out: P
         return
     kept = [kept_input(path, out) for path in artifacts(job, timed_out)]
     result.findings += [Finding(path, account(result.program, path)) for path in kept]
-    if kept or code == -15:  # it was ended because another one found something
+    if kept or code in (-15, INTERRUPTED):  # it was ended because another one found something
         return
     words = job.log.read_text(errors="replace")[-2000:]
     result.troubles.append(f"the fuzzer ended with {code} after {job.operations} operations: {words}")

@@ -41,58 +41,12 @@ static bool same_run(struct views views, uint32_t slot, uint64_t from, uint64_t 
 	return true;
 }
 
-static int by_word(const void *left, const void *right)
+static void same_range(const struct gpamap_guest_range *a, const struct gpamap_guest_range *b)
 {
-	const struct gpamap_slot_info *one = left, *other = right;
-
-	return one->slot < other->slot ? -1 : one->slot > other->slot;
-}
-
-static int by_slot(const void *left, const void *right)
-{
-	const struct gpamap_guest_range *one = left, *other = right;
-
-	return one->slot < other->slot ? -1 : one->slot > other->slot;
-}
-
-/* The first host byte of a range's slot. */
-static uint64_t host_of(const struct gpamap_guest_range *range, const struct gpamap_slot_info *slots, size_t count)
-{
-	struct gpamap_slot_info key = {.slot = range->slot};
-	const struct gpamap_slot_info *found = bsearch(&key, slots, count, sizeof(key), by_word);
-
-	if (!found)
-		differ("a host range is said to be of slot 0x%" PRIx32 ", which there is not", range->slot);
-	return found->host;
-}
-
-/* Slots that begin at one host address may come in any order: then which are stored may differ, too. */
-static void same_ranges(struct views views, struct gpamap_guest_range *a, struct gpamap_guest_range *b, size_t room,
-			size_t count)
-{
-	static struct gpamap_slot_info slots[ROOM_FOR_ENTRIES];
-	size_t nslots, i, k;
-
-	for (i = 0; i < count && i < room; i++)
-		if (a[i].slot != b[i].slot || a[i].first != b[i].first || a[i].last != b[i].last)
-			break;
-	if (i == count || i == room)
-		return;
-	nslots = naive.slots(views.naive, slots, ROOM_FOR_ENTRIES);
-	qsort(slots, nslots, sizeof(*slots), by_word);
-	for (i = 0; i < count && i < room; i++)
-		same_number("the host address of the next range's slot", host_of(&a[i], slots, nslots),
-			    host_of(&b[i], slots, nslots));
-	qsort(a, count < room ? count : room, sizeof(*a), by_slot);
-	qsort(b, count, sizeof(*b), by_slot);
-	for (i = 0, k = 0; i < count && i < room; i++, k++) {
-		while (k < count && b[k].slot != a[i].slot)
-			k++;
-		if (k == count)
-			differ("the range of slot 0x%" PRIx32 " is there more than once", a[i].slot);
-		same_number("the first guest byte of a range", a[i].first, b[k].first);
-		same_number("the last guest byte of a range", a[i].last, b[k].last);
-	}
+	TELL("  range slot=0x%" PRIx32 " first=0x%" PRIx64 " last=0x%" PRIx64 "\n", a->slot, a->first, a->last);
+	same_number("the slot of a range", a->slot, b->slot);
+	same_number("the first guest byte of a range", a->first, b->first);
+	same_number("the last guest byte of a range", a->last, b->last);
 }
 
 static void same_hva_range(struct views views, uint64_t first, uint64_t last, size_t room)
@@ -106,11 +60,9 @@ static void same_hva_range(struct views views, uint64_t first, uint64_t last, si
 	count = library.hva_range(views.library, first, last, a, room);
 	same_number("number of ranges", count, naive.hva_range(views.naive, first, last, b, ROOM_FOR_ENTRIES));
 	for (i = 0; i < count && i < room; i++)
-		TELL("  range slot=0x%" PRIx32 " first=0x%" PRIx64 " last=0x%" PRIx64 "\n", a[i].slot, a[i].first,
-		     a[i].last);
+		same_range(&a[i], &b[i]);
 	if (memcmp(&a[room], &untouched, sizeof(untouched)))
 		differ("a range is stored behind the room for %zu", room);
-	same_ranges(views, a, b, room, count);
 }
 
 static size_t same_slots(struct views views, size_t room)
@@ -293,14 +245,19 @@ static void operate_access(struct views views)
 		same_segment("piece", &a.are[i], &b.are[i]);
 }
 
-static void same_lookup(struct views views, uint32_t space, uint64_t gpa, int write)
+/* `again` is the reader that is asked for what it found last. NULL: none is. */
+static void same_lookup(struct views views, struct reader *again, uint32_t space, uint64_t gpa, int write)
 {
 	struct gpamap_segment a = {7, 7, 7}, b = {7, 7, 7};
 	int error;
 
-	TELL("lookup space=0x%" PRIx32 " gpa=0x%" PRIx64 " write=0x%x\n", space, gpa, (unsigned int)write);
+	TELL("lookup space=0x%" PRIx32 " gpa=0x%" PRIx64 " write=0x%x again=0x%x\n", space, gpa, (unsigned int)write,
+	     again != NULL);
 	count_operation();
-	error = library.lookup(views.library, space, gpa, write, &a);
+	if (again)
+		error = library.lookup_again(again->library, views.library, space, gpa, write, &a);
+	else
+		error = library.lookup(views.library, space, gpa, write, &a);
 	same_answer(error, naive.lookup(views.naive, space, gpa, write, &b));
 	same_segment("found", &a, &b);
 }
@@ -312,17 +269,77 @@ static uint32_t take_space(void)
 	return space < 0xf8 ? space % 4 : take32();
 }
 
-static void operate_lookups(struct views views, bool many)
+static void operate_lookups(struct views views, struct reader *reader, bool many)
 {
 	uint32_t space = take_space();
 	uint64_t gpa = take_number();
-	int write = take8() & 1;
+	uint8_t how = take8();
 	uint64_t stride = many ? take_size() : 0;
 	uint32_t count = many ? take_count() : 1;
 
 	while (count-- && !enough_operations()) {
-		same_lookup(views, space, gpa, write);
+		same_lookup(views, how & 2 ? reader : NULL, space, gpa, how & 1);
 		gpa += stride;
+	}
+}
+
+static void operate_translate(struct views views)
+{
+	static struct translation a, b;
+	uint32_t space = take_space();
+	struct asked asked = take_asked();
+	int write = asked.access == GPAMAP_WRITE;
+
+	make_room(&asked, &a);
+	make_room(&asked, &b);
+	TELL("slots_translate space=0x%" PRIx32 " gpa=0x%" PRIx64 " length=0x%" PRIx64 " write=0x%x room=0x%zx\n", space,
+	     asked.addr, asked.length, (unsigned int)write, asked.room);
+	count_operation();
+	a.error = library.translate(views.library, space, asked.addr, asked.length, write, a.segments, asked.room, &a.reach);
+	b.error = naive.translate(views.naive, space, asked.addr, asked.length, write, b.segments, asked.room, &b.reach);
+	same_translation(&asked, &a, &b);
+}
+
+/* All slots from an address on, at most so many. */
+static void operate_next(struct views views)
+{
+	uint32_t space = take_space(), count = take_count();
+	uint64_t gpa = take_number();
+	int error;
+
+	do {
+		struct gpamap_slot_info a, b;
+
+		memset(&a, UNTOUCHED, sizeof(a));
+		b = a;
+		TELL("next_slot space=0x%" PRIx32 " gpa=0x%" PRIx64 "\n", space, gpa);
+		count_operation();
+		error = library.next_slot(views.library, space, gpa, &a);
+		same_answer(error, naive.next_slot(views.naive, space, gpa, &b));
+		same_slot("next", &a, &b);
+		if (!error)
+			TELL("  next slot=0x%" PRIx32 " first=0x%" PRIx64 "\n", a.slot, a.first);
+		gpa = a.last + 1;
+	} while (!error && --count && gpa && !enough_operations());
+}
+
+static void operate_lookup_hva(struct views views)
+{
+	uint64_t hva = take_number(), stride = take_size();
+	uint32_t count = take_count();
+
+	while (count-- && !enough_operations()) {
+		struct gpamap_guest_range a, b;
+		int error;
+
+		memset(&a, UNTOUCHED, sizeof(a));
+		b = a;
+		TELL("lookup_hva hva=0x%" PRIx64 "\n", hva);
+		count_operation();
+		error = library.lookup_hva(views.library, hva, &a);
+		same_answer(error, naive.lookup_hva(views.naive, hva, &b));
+		same_range(&a, &b);
+		hva += stride;
 	}
 }
 
@@ -368,6 +385,7 @@ void operate_question(uint8_t what)
 {
 	uint8_t which = take8();
 	struct views views = reader_views(which);
+	struct reader *reader = &both.readers[which % READERS];
 	uint8_t room;
 
 	switch (what) {
@@ -375,7 +393,7 @@ void operate_question(uint8_t what)
 		operate_access(views);
 		break;
 	case 18:
-		operate_lookups(views, false);
+		operate_lookups(views, reader, false);
 		break;
 	case 19:
 		operate_find(views);
@@ -392,8 +410,16 @@ void operate_question(uint8_t what)
 	case 22:
 		operate_next_dirty(views);
 		break;
+	case 23:
+		operate_lookups(views, reader, true);
+		break;
 	default:
-		operate_lookups(views, true);
+		if (which < 0x60)
+			operate_translate(views);
+		else if (which < 0xb0)
+			operate_next(views);
+		else
+			operate_lookup_hva(views);
 	}
 	reader_done(which);
 }

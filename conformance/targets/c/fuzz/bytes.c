@@ -132,3 +132,10 @@ uint32_t take_count(void)
 
 	return kind < 0xe0 ? 1 + kind % 32 : 1 + (kind % 32) * 64;
 }
+
+uint32_t take_largest_block(void)
+{
+	static const uint16_t SIZES[16] = {0, 0, 0, 0, 1, 2, 3, 4, 5, 8, 31, 33, 64, 511, 512, 513};
+
+	return SIZES[take8() % 16];
+}

@@ -15,7 +15,9 @@
 	call(device_create) call(device_destroy) call(device_set_owner) call(device_reset_owner)                       \
 	call(device_set_features) call(device_set_backend_features) call(device_set_mem_table)                         \
 	call(device_add_region) call(device_remove_region) call(device_remove_range) call(device_write)                \
-	call(device_read) call(device_translate) call(device_table) call(device_iotlb) call(device_misses)
+	call(device_read) call(device_translate) call(device_table) call(device_iotlb) call(device_misses)                    \
+	call(lookup_again) call(translate) call(next_slot) call(lookup_hva) call(table_reader_create)                  \
+	call(table_reader_destroy) call(table_enter) call(table_lookup) call(table_segments)
 
 #define CALL_MEMBER(name) __typeof__(&gpamap_##name) name;
 struct calls {

@@ -41,14 +41,15 @@ static bool make(void)
 		config.retirement = take8();
 		config.iotlb_follows = take8();
 	}
+	config.largest_block = take_largest_block();
 	config.caller = fuzz_caller;
 	config.zalloc = heap_zalloc;
 	config.release = heap_release;
 	config.context = &manner;
 	TELL("device max_regions=0x%" PRIx32 " iotlb_limit=0x%" PRIx32 " user_limit=0x%" PRIx64 " features=0x%" PRIx64
-	     " retirement=0x%" PRIx32 " iotlb_follows=0x%" PRIx32 "\n",
+	     " retirement=0x%" PRIx32 " iotlb_follows=0x%" PRIx32 " largest_block=0x%" PRIx32 "\n",
 	     config.max_regions, config.iotlb_limit, config.user_limit, config.features, config.retirement,
-	     config.iotlb_follows);
+	     config.iotlb_follows, config.largest_block);
 	if (which < 0xff && which & 0x80)
 		heap_fail(which >> 2 & 7, which & 0x40);
 	do {

@@ -12,6 +12,7 @@ static const struct subject *const SUBJECTS[] = {&slots_subject, &table_subject,
 
 struct manner manner;
 bool telling;
+bool quiet;
 
 static const struct subject *subject;
 static const uint8_t *input;
@@ -21,7 +22,6 @@ static uint64_t all_done; /* of all */
 static uint64_t inputs;
 static uint64_t enough;   /* operations after which the program ends; 0: never */
 static bool made;        /* there is something to compare */
-static bool quiet;       /* say nothing for a while */
 static uint64_t said;     /* operations when progress was last said */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -181,9 +181,11 @@ bool enough_operations(void)
 
 static void compare_quietly(void)
 {
+	bool before = quiet;
+
 	quiet = true;
 	subject->compare();
-	quiet = false;
+	quiet = before;
 }
 
 void compare_now(void)

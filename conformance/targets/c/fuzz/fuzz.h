@@ -39,6 +39,9 @@ uint64_t take_size(void);
 /* How many: often few, sometimes a thousand. At least 1. */
 uint32_t take_count(void);
 
+/* For a configuration. */
+uint32_t take_largest_block(void);
+
 /* Numbers that were used: take_number comes back to them. */
 void remember(uint64_t number);
 
@@ -87,6 +90,7 @@ struct subject {
 extern const struct subject slots_subject, table_subject, device_subject;
 extern struct manner manner;
 extern bool telling;
+extern bool quiet; /* say nothing for a while */
 
 uint64_t fuzz_caller(void *context);
 

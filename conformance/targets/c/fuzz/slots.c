@@ -79,8 +79,10 @@ static void wait_for_readers(void *context)
 {
 	struct reader *last = NULL;
 	const struct gpamap_view *view;
+	bool before = quiet;
 	int i;
 
+	quiet = true;
 	if (context != &manner)
 		differ("wait is called with a context that is not its own");
 	for (i = 0; i < READERS; i++) {
@@ -95,6 +97,7 @@ static void wait_for_readers(void *context)
 	view = library.enter(last->library);
 	both.midway_count = library.slots(view, both.midway, MOST_ENTRIES);
 	library.leave(last->library);
+	quiet = before;
 }
 
 /* After a change was made on both sides. */
@@ -140,6 +143,7 @@ static bool make(void)
 		config.dirty_ring = take8() & 1;
 		config.smallest_dirty_ring = take32();
 	}
+	config.largest_block = take_largest_block();
 	config.caller = fuzz_caller;
 	config.zalloc = heap_zalloc;
 	config.release = heap_release;
@@ -148,9 +152,10 @@ static bool make(void)
 	if (which < 0xff && which & 0x80)
 		heap_fail(which >> 2 & 7, which & 0x40);
 	TELL("map user_slots=0x%" PRIx32 " address_spaces=0x%" PRIx32 " user_limit=0x%" PRIx64 " last_gfn=0x%" PRIx64
-	     " dirty_ring=0x%" PRIx32 " smallest_dirty_ring=0x%" PRIx32 "\n",
+	     " dirty_ring=0x%" PRIx32 " smallest_dirty_ring=0x%" PRIx32
+	     " largest_block=0x%" PRIx32 "\n",
 	     config.user_slots, config.address_spaces, config.user_limit, config.last_gfn, config.dirty_ring,
-	     config.smallest_dirty_ring);
+	     config.smallest_dirty_ring, config.largest_block);
 	do {
 		count_operation();
 		error = library.create(&config, &both.library);

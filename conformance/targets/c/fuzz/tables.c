@@ -5,6 +5,7 @@
 #include "fuzz.h"
 
 #define RECENT 64
+#define READERS 4
 #define MOST_REPLACED 2048
 
 static struct gpamap_table *of_library, *of_naive;
@@ -12,20 +13,165 @@ static struct gpamap_table_config config;
 static struct gpamap_entry recent[RECENT];
 static size_t next;
 
+/* ---- Readers ---- */
+
+static struct reader {
+	struct gpamap_reader *library; /* NULL: not made yet */
+	struct gpamap_reader *naive;
+	const struct gpamap_table_view *of_library; /* NULL: it is not inside */
+	const struct gpamap_table_view *of_naive;
+} readers[READERS];
+
+static struct reader *reader_at(uint8_t which)
+{
+	struct reader *reader = &readers[which % READERS];
+	int error;
+
+	if (reader->library)
+		return reader;
+	do
+		error = library.table_reader_create(of_library, &reader->library);
+	while (again(error, true));
+	if (error)
+		differ("no reader: %d", error);
+	(void)naive.table_reader_create(of_naive, &reader->naive);
+	return reader;
+}
+
+/* Whether it entered; it may be inside already. */
+static bool enter(struct reader *reader)
+{
+	if (reader->of_library)
+		return false;
+	reader->of_library = library.table_enter(reader->library);
+	reader->of_naive = naive.table_enter(reader->naive);
+	return true;
+}
+
+static void leave(struct reader *reader)
+{
+	library.leave(reader->library);
+	naive.leave(reader->naive);
+	reader->of_library = NULL;
+}
+
+static void same_lookup(const struct reader *reader, uint64_t addr, uint32_t access)
+{
+	struct gpamap_segment a = {7, 7, 7}, b = {7, 7, 7};
+	int error;
+
+	TELL("table_lookup addr=0x%" PRIx64 " access=0x%" PRIx32 "\n", addr, access);
+	error = library.table_lookup(reader->of_library, addr, access, &a);
+	same_answer(error, naive.table_lookup(reader->of_naive, addr, access, &b));
+	same_segment("found", &a, &b);
+}
+
+static void same_segments(const struct reader *reader, const struct asked *asked)
+{
+	static struct translation a, b;
+
+	make_room(asked, &a);
+	make_room(asked, &b);
+	TELL("segments addr=0x%" PRIx64 " length=0x%" PRIx64 " access=0x%" PRIx32 " room=0x%zx\n", asked->addr,
+	     asked->length, asked->access, asked->room);
+	a.error = library.table_segments(reader->of_library, asked->addr, asked->length, asked->access, a.segments,
+					 asked->room, &a.reach);
+	b.error = naive.table_segments(reader->of_naive, asked->addr, asked->length, asked->access, b.segments,
+				       asked->room, &b.reach);
+	same_translation(asked, &a, &b);
+}
+
+/* What a reader can see of the entries that were added lately, and from the first address on. */
+static void same_view(const struct reader *reader)
+{
+	const struct asked all = {0, UINT64_MAX, GPAMAP_READ, 64};
+	size_t i;
+
+	for (i = 0; i < RECENT && i < next; i++) {
+		same_lookup(reader, recent[i].first, GPAMAP_READ);
+		same_lookup(reader, recent[i].first - 1, GPAMAP_WRITE);
+		same_lookup(reader, recent[i].last, GPAMAP_READ);
+		same_lookup(reader, recent[i].last + 1, GPAMAP_READ);
+	}
+	same_segments(reader, &all);
+}
+
+/* Those inside see the table as it was before the change: the model does not know of the change yet. */
+static void wait_for_readers(void *context)
+{
+	bool anybody = false;
+	bool before = quiet;
+	int i;
+
+	quiet = true;
+	if (context != &manner)
+		differ("wait is called with a context that is not its own");
+	for (i = 0; i < READERS; i++) {
+		if (!readers[i].of_library)
+			continue;
+		anybody = true;
+		same_view(&readers[i]);
+		leave(&readers[i]);
+	}
+	if (!anybody)
+		differ("the library waits, and no reader is inside");
+	quiet = before;
+}
+
+static void operate_reader(void)
+{
+	uint8_t what = take8();
+	struct reader *reader = reader_at(what);
+	struct asked asked;
+	bool entered;
+
+	switch (what / READERS % 4) {
+	case 0:
+		TELL("reader %s\n", reader->of_library ? "leaves" : "enters");
+		if (!enter(reader))
+			leave(reader);
+		break;
+	case 1:
+		TELL("reader goes\n");
+		if (reader->of_library)
+			leave(reader);
+		library.table_reader_destroy(of_library, reader->library);
+		naive.table_reader_destroy(of_naive, reader->naive);
+		*reader = (struct reader){.library = NULL};
+		break;
+	default:
+		asked = take_asked();
+		entered = enter(reader);
+		count_operation();
+		if (what & 0x80)
+			same_segments(reader, &asked);
+		else
+			same_lookup(reader, asked.addr, asked.access);
+		if (entered)
+			leave(reader);
+	}
+}
+
+/* ---- Making and ending ---- */
+
 static bool make(void)
 {
 	uint8_t which = take8();
 	int error;
 
+	memset(readers, 0, sizeof(readers));
 	memset(recent, 0, sizeof(recent));
 	next = 0;
 	config = (struct gpamap_table_config){.limit = take16() % 4097, .retirement = which % 3};
 	if (which == 0xff)
 		config.retirement = take32();
+	config.largest_block = take_largest_block();
+	config.wait = wait_for_readers;
 	config.zalloc = heap_zalloc;
 	config.release = heap_release;
 	config.context = &manner;
-	TELL("table limit=0x%zx retirement=0x%" PRIx32 "\n", config.limit, config.retirement);
+	TELL("table limit=0x%zx retirement=0x%" PRIx32 " largest_block=0x%" PRIx32 "\n", config.limit, config.retirement,
+	     config.largest_block);
 	if (which < 0xff && which & 0x80)
 		heap_fail(which >> 2 & 7, which & 0x40);
 	do {
@@ -38,6 +184,11 @@ static bool make(void)
 
 static void end(void)
 {
+	int i;
+
+	for (i = 0; i < READERS; i++)
+		if (readers[i].of_library)
+			leave(&readers[i]);
 	library.table_destroy(of_library);
 	naive.table_destroy(of_naive);
 }
@@ -49,14 +200,18 @@ static size_t count(void)
 
 static void compare(void)
 {
+	int i;
+
 	same_entries("entry", of_library, of_naive, ROOM_FOR_ENTRIES);
+	for (i = 0; i < READERS; i++)
+		if (readers[i].of_library)
+			same_view(&readers[i]);
 }
 
 /* ---- Changes ---- */
 
 static void add(const struct gpamap_entry *entry)
 {
-	bool full = count() >= config.limit;
 	int error;
 
 	TELL("add first=0x%" PRIx64 " last=0x%" PRIx64 " host=0x%" PRIx64 " perm=0x%" PRIx32 "\n", entry->first,
@@ -64,7 +219,7 @@ static void add(const struct gpamap_entry *entry)
 	do {
 		count_operation();
 		error = library.table_add(of_library, entry);
-	} while (again(error, !full));
+	} while (again(error, true));
 	same_answer(error, naive.table_add(of_naive, entry));
 	recent[next++ % RECENT] = *entry;
 	remember(entry->first);
@@ -228,8 +383,10 @@ static void operate(void)
 		operate_replace();
 		break;
 	case 8:
-	case 9:
 		operate_bulk();
+		break;
+	case 9:
+		operate_reader();
 		break;
 	case 10:
 	case 11:

@@ -27,7 +27,7 @@ struct gpamap_device {
 
 static struct gpamap_table *new_table(const struct gpamap_device *device)
 {
-	struct gpamap_table_config config = {device->config.iotlb_limit, GPAMAP_REFUSE, NULL, NULL, NULL};
+	struct gpamap_table_config config = {.limit = device->config.iotlb_limit};
 	struct gpamap_table *table = NULL;
 
 	if (device->config.max_regions < config.limit)
@@ -38,7 +38,8 @@ static struct gpamap_table *new_table(const struct gpamap_device *device)
 
 static struct gpamap_table *new_iotlb(const struct gpamap_device *device)
 {
-	struct gpamap_table_config config = {device->config.iotlb_limit, device->config.retirement, NULL, NULL, NULL};
+	struct gpamap_table_config config = {.limit = device->config.iotlb_limit,
+					     .retirement = device->config.retirement};
 	struct gpamap_table *table = NULL;
 
 	(void)gpamap_table_create(&config, &table);
@@ -59,7 +60,7 @@ int gpamap_device_create(const struct gpamap_device_config *config, struct gpama
 		return -EINVAL;
 	if (config->retirement != GPAMAP_FIFO && config->retirement != GPAMAP_LRU)
 		return -EINVAL;
-	if (!config->zalloc != !config->release)
+	if (!config->zalloc != !config->release || config->largest_block > GPAMAP_LARGEST_BLOCK)
 		return -EINVAL;
 	*device = some_memory(sizeof(**device));
 	(*device)->config = *config;

@@ -72,7 +72,7 @@ int gpamap_create(const struct gpamap_config *config, struct gpamap **map)
 		return -EINVAL;
 	if (config->address_spaces < 1 || config->address_spaces > 65536)
 		return -EINVAL;
-	if (!config->zalloc != !config->release)
+	if (!config->zalloc != !config->release || config->largest_block > GPAMAP_LARGEST_BLOCK)
 		return -EINVAL;
 	new = some_memory(sizeof(*new));
 	new->config = *config;

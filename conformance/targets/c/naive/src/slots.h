@@ -12,6 +12,7 @@
 
 #include "gpamap.h"
 #include "memory.h"
+#include "reader.h"
 
 #define PAGE ((uint64_t)GPAMAP_PAGE_SIZE)
 
@@ -37,11 +38,6 @@ struct gpamap_view {
 	struct slot *slots;
 	size_t count;
 	size_t room;
-};
-
-struct gpamap_reader {
-	struct gpamap *map;
-	struct gpamap_reader *next;
 };
 
 struct gpamap {

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "gpamap_vhost.h"
 #include "memory.h"
+#include "reader.h"
 
 struct entry {
 	struct gpamap_entry is;
@@ -19,13 +19,14 @@ struct gpamap_table {
 	struct entry *entries;
 	size_t count;
 	size_t room;
+	struct gpamap_reader *readers;
 };
 
 int gpamap_table_create(const struct gpamap_table_config *config, struct gpamap_table **table)
 {
 	if (config->retirement > GPAMAP_LRU || (config->retirement != GPAMAP_REFUSE && !config->limit))
 		return -EINVAL;
-	if (!config->zalloc != !config->release)
+	if (!config->zalloc != !config->release || config->largest_block > GPAMAP_LARGEST_BLOCK)
 		return -EINVAL;
 	*table = some_memory(sizeof(**table));
 	(*table)->limit = config->limit;
@@ -35,8 +36,11 @@ int gpamap_table_create(const struct gpamap_table_config *config, struct gpamap_
 
 void gpamap_table_destroy(struct gpamap_table *table)
 {
-	if (table)
-		free(table->entries);
+	if (!table)
+		return;
+	while (table->readers)
+		gpamap_table_reader_destroy(table, table->readers);
+	free(table->entries);
 	free(table);
 }
 
@@ -168,8 +172,8 @@ static struct entry *entry_at(const struct gpamap_table *table, uint64_t address
 	return found;
 }
 
-int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,
-			   struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
+static int translate(const struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,
+		     struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
 {
 	if (access != GPAMAP_READ && access != GPAMAP_WRITE)
 		return -EINVAL;
@@ -177,7 +181,7 @@ int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t l
 	while (reach->bytes < length) {
 		uint64_t address = addr + reach->bytes;
 		uint64_t size = length - reach->bytes;
-		struct entry *entry;
+		const struct entry *entry;
 
 		if (reach->segments == room)
 			return -ENOBUFS;
@@ -193,8 +197,67 @@ int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t l
 		segments[reach->segments++] = (struct gpamap_segment){
 			address, address + (size - 1), entry->is.host + (address - entry->is.first)};
 		reach->bytes += size;
-		if (table->retirement == GPAMAP_LRU)
-			entry->used = table->clock++;
 	}
 	return 0;
+}
+
+int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,
+			   struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
+{
+	int error = translate(table, addr, length, access, segments, room, reach);
+	size_t i;
+
+	for (i = 0; error != -EINVAL && table->retirement == GPAMAP_LRU && i < reach->segments; i++)
+		entry_at(table, segments[i].first)->used = table->clock++;
+	return error;
+}
+
+/* ---- Readers: a view is the table ---- */
+
+int gpamap_table_reader_create(struct gpamap_table *table, struct gpamap_reader **reader)
+{
+	*reader = some_memory(sizeof(**reader));
+	(*reader)->table = table;
+	(*reader)->next = table->readers;
+	table->readers = *reader;
+	return 0;
+}
+
+void gpamap_table_reader_destroy(struct gpamap_table *table, struct gpamap_reader *reader)
+{
+	struct gpamap_reader **link = &table->readers;
+
+	if (!reader)
+		return;
+	while (*link != reader)
+		link = &(*link)->next;
+	*link = reader->next;
+	free(reader);
+}
+
+const struct gpamap_table_view *gpamap_table_enter(struct gpamap_reader *reader)
+{
+	return (const struct gpamap_table_view *)reader->table;
+}
+
+int gpamap_table_lookup(const struct gpamap_table_view *view, uint64_t addr, uint32_t access,
+			struct gpamap_segment *found)
+{
+	const struct entry *entry;
+
+	if (access != GPAMAP_READ && access != GPAMAP_WRITE)
+		return -EINVAL;
+	entry = entry_at((const struct gpamap_table *)view, addr);
+	if (!entry)
+		return -EFAULT;
+	if (!(entry->is.perm & access))
+		return -EPERM;
+	*found = (struct gpamap_segment){addr, entry->is.last, entry->is.host + (addr - entry->is.first)};
+	return 0;
+}
+
+int gpamap_table_segments(const struct gpamap_table_view *view, uint64_t addr, uint64_t length, uint32_t access,
+			  struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
+{
+	return translate((const struct gpamap_table *)view, addr, length, access, segments, room, reach);
 }

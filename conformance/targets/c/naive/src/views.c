@@ -61,6 +61,39 @@ int gpamap_lookup(const struct gpamap_view *view, uint32_t space, uint64_t gpa, 
 	return error;
 }
 
+int gpamap_lookup_again(struct gpamap_reader *reader, const struct gpamap_view *view, uint32_t space, uint64_t gpa,
+			int write, struct gpamap_segment *found)
+{
+	(void)reader;
+	return gpamap_lookup(view, space, gpa, write, found);
+}
+
+int gpamap_translate(const struct gpamap_view *view, uint32_t space, uint64_t gpa, uint64_t length, int write,
+		     struct gpamap_segment *segments, size_t room, struct gpamap_reach *reached)
+{
+	*reached = (struct gpamap_reach){0, 0};
+	while (reached->bytes < length) {
+		uint64_t address = gpa + reached->bytes;
+		uint64_t size = length - reached->bytes;
+		struct slot *slot;
+		int error;
+
+		if (reached->segments == room)
+			return -ENOBUFS;
+		if (address < gpa)
+			return -EFAULT;
+		error = reach(view, space, address, write, &slot);
+		if (error)
+			return error;
+		if (slot->last - address < size - 1)
+			size = slot->last - address + 1;
+		segments[reached->segments++] = (struct gpamap_segment){address, address + (size - 1),
+									slot->host + (address - slot->first)};
+		reached->bytes += size;
+	}
+	return 0;
+}
+
 static struct gpamap_slot_info info_of(const struct slot *slot)
 {
 	return (struct gpamap_slot_info){slot->word, slot->flags, slot->first, slot->last, slot->host, slot->log != NULL};
@@ -73,6 +106,23 @@ int gpamap_find_slot(const struct gpamap_view *view, uint32_t slot, struct gpama
 	if (!named)
 		return -ENOENT;
 	*found = info_of(named);
+	return 0;
+}
+
+int gpamap_next_slot(const struct gpamap_view *view, uint32_t space, uint64_t gpa, struct gpamap_slot_info *found)
+{
+	const struct slot *next = NULL;
+	size_t i;
+
+	for (i = 0; i < view->count; i++) {
+		const struct slot *slot = &view->slots[i];
+
+		if (slot->word >> 16 == space && slot->last >= gpa && (!next || slot->first < next->first))
+			next = slot;
+	}
+	if (!next)
+		return -ENOENT;
+	*found = info_of(next);
 	return 0;
 }
 
@@ -106,6 +156,26 @@ static int by_host(const void *left, const void *right)
 	if (one->host != other->host)
 		return one->host < other->host ? -1 : 1;
 	return one->word < other->word ? -1 : one->word > other->word;
+}
+
+int gpamap_lookup_hva(const struct gpamap_view *view, uint64_t hva, struct gpamap_guest_range *found)
+{
+	const struct slot *best = NULL;
+	size_t i;
+
+	for (i = 0; i < view->count; i++) {
+		const struct slot *slot = &view->slots[i];
+
+		if (slot->host <= hva && hva <= slot->host + (slot->last - slot->first) &&
+		    (!best || by_host(slot, best) < 0))
+			best = slot;
+	}
+	if (!best)
+		return -ENOENT;
+	found->slot = best->word;
+	found->first = best->first + (hva - best->host);
+	found->last = best->last;
+	return 0;
 }
 
 size_t gpamap_hva_range(const struct gpamap_view *view, uint64_t first, uint64_t last, struct gpamap_guest_range *ranges,
