@@ -107,8 +107,11 @@ def pages_of(bitmap: mmap.mmap, size: int) -> Pages:
 class Map:
     """One VM in the library. Close it, or use it in a `with` statement."""
 
-    def __init__(self, library: Library, profile: Profile) -> None:
-        """Raises ValueError for a profile that the library refuses, MemoryError when there is no memory."""
+    def __init__(self, library: Library, profile: Profile, largest_block: int = 0) -> None:
+        """`largest_block` is how many slots are kept together, 0..512; 0 is the library's choice.
+
+        Raises ValueError for a profile that the library refuses, MemoryError when there is no memory.
+        """
         self.ffi, self.lib = library.ffi, library.functions
         self.caller = OWNER
         self.who = self.ffi.callback("uint64_t(void *)", lambda _context: self.caller)
@@ -124,6 +127,7 @@ class Map:
                 "dirty_ring": profile.dirty_ring,
                 "smallest_dirty_ring": profile.smallest_dirty_ring,
                 "caller": self.who,
+                "largest_block": largest_block,
             },
         )
         made = self.ffi.new("struct gpamap **")

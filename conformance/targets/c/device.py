@@ -55,8 +55,11 @@ class WaitingMiss:
 class VhostDevice:
     """One device in the library. Close it, or use it in a `with` statement."""
 
-    def __init__(self, library: Library, profile: Profile) -> None:
-        """Raises ValueError for a profile that the library refuses, MemoryError when there is no memory."""
+    def __init__(self, library: Library, profile: Profile, largest_block: int = 0) -> None:
+        """`largest_block` is how many entries are kept together, 0..512; 0 is the library's choice.
+
+        Raises ValueError for a profile that the library refuses, MemoryError when there is no memory.
+        """
         self.ffi, self.lib = library.ffi, library.functions
         self.caller = OWNER
         self.who = self.ffi.callback("uint64_t(void *)", lambda _context: self.caller)
@@ -73,6 +76,7 @@ class VhostDevice:
                 "retirement": RETIREMENTS[profile.retirement],
                 "iotlb_follows": profile.iotlb_mode == "follows",
                 "caller": self.who,
+                "largest_block": largest_block,
             },
         )
         made = self.ffi.new("struct gpamap_device **")

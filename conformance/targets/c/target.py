@@ -30,18 +30,22 @@ class CInProcess:
     """libgpamap called in this process: fast, but a crash of the library is a crash of the runner.
 
     `profile` has the numbers that each map is made with. `base` is where the library's `src` and `include` lie.
-    `sanitizers` is what the compiler's -fsanitize is given.
+    `sanitizers` is what the compiler's -fsanitize is given. `largest_block` is how many slots or entries are kept
+    together, 0..512; 0 is the library's choice.
     """
 
     name = "c"
 
-    def __init__(self, profile: Profile = LIBRARY_PROFILE, base: Path = build.HERE, sanitizers: str = "") -> None:
+    def __init__(
+        self, profile: Profile = LIBRARY_PROFILE, base: Path = build.HERE, sanitizers: str = "", largest_block: int = 0
+    ) -> None:
         """Raises ValueError for a profile with what the library does not have."""
         if profile.region2 or profile.guest_memfd != "absent":
             raise ValueError("the C library has neither the second form of the call nor guest memory files")
         self.profile = profile
         self.base = base
         self.sanitizers = sanitizers
+        self.largest_block = largest_block
         self.library: Library | None = None
 
     def start(self) -> Environment:
@@ -65,7 +69,7 @@ class CInProcess:
     def answer(self, library: Library, trial: Trial) -> Answer:
         try:
             subject = Map if subject_of(trial.requests) is MEMSLOTS else VhostDevice
-            with subject(library, self.profile) as one:
+            with subject(library, self.profile, self.largest_block) as one:
                 return Results(trial.id, tuple(one.do(request) for request in trial.requests))
         except Exception:
             return Errored(trial.id, traceback.format_exc())

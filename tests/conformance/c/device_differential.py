@@ -39,10 +39,12 @@ def waiting(misses: tuple[Miss, ...]) -> tuple[WaitingMiss, ...]:
     return tuple(WaitingMiss(miss.queue, miss.iova, miss.access, miss.version) for miss in misses)
 
 
-def device_difference(library: Library, profile: Profile, requests: tuple[Any, ...]) -> str | None:
+def device_difference(
+    library: Library, profile: Profile, requests: tuple[Any, ...], largest_block: int = 0
+) -> str | None:
     """Where the library first says something else than the spec, or None."""
     device = NEW_DEVICE
-    with VhostDevice(library, profile) as one:
+    with VhostDevice(library, profile, largest_block) as one:
         for number, request in enumerate(requests):
             before = device
             device, outcome = step(profile, device, request)

@@ -23,10 +23,10 @@ def as_a_target_sees_it(outcome: Outcome) -> StepResult:
     return outcome
 
 
-def difference(library: Library, profile: Profile, requests: tuple[Any, ...]) -> str | None:
+def difference(library: Library, profile: Profile, requests: tuple[Any, ...], largest_block: int = 0) -> str | None:
     """Where the library first says something else than the spec, or None."""
     vm = EMPTY_VM
-    with Map(library, profile) as one:
+    with Map(library, profile, largest_block) as one:
         for number, request in enumerate(requests):
             vm, outcome = step(profile, vm, request)
             _, slots = step(profile, vm, Observe())
