@@ -168,6 +168,11 @@ def table() -> Path:
     return inlined("gpamap-table.so", "gpamap_table.c")
 
 
+def slots_in_large_blocks() -> Path:
+    """For sets that seldom change."""
+    return inlined("gpamap-512.so", "gpamap_slots.c", ("-DLARGEST_BLOCK=512",))
+
+
 def index() -> Path:
     """By the library's own headers."""
     return inlined("gpamap-index.so", "gpamap_index.c")

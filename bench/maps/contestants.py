@@ -42,6 +42,7 @@ CONTESTANTS = listed(
     Contestant("gpamap", "libgpamap slots", build.slots),
     Contestant("gpamap-call", "libgpamap slots, shared library", build.slots_called, changes_at=0),
     Contestant("gpamap-again", "libgpamap slots, last hit first", build.slots_again, changes_at=0),
+    Contestant("gpamap-512", "libgpamap slots, blocks of 512", build.slots_in_large_blocks),
     Contestant("gpamap-index", "libgpamap's index alone", build.index, arbitrary=False),
     Contestant("gpamap-table", "libgpamap table", build.table),
 )

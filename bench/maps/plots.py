@@ -8,16 +8,26 @@ from typing import Any
 
 import matplotlib
 
-from bench.maps.contestants import CONTESTANTS
+from bench.maps.contestants import CONTESTANTS, JUDGE, YARDSTICK
 from bench.maps.lookups import LOOPS
 from bench.maps.results import Key, Results
 from bench.maps.tables import TITLES
 
 matplotlib.use("Agg")
 matplotlib.rcParams["svg.hashsalt"] = "gpaspec"  # the same plot is the same file
+matplotlib.rcParams["svg.fonttype"] = "none"  # letters, not their outlines
 import matplotlib.pyplot as plt  # noqa: E402
 
 MARKS = "osv^Dxp*<>hPX+d1"
+OURS = {
+    "gpamap": "#d00000",
+    "gpamap-call": "#ff7b54",
+    "gpamap-again": "#8f2d56",
+    "gpamap-512": "#b5838d",
+    "gpamap-index": "#ffb703",
+    "gpamap-table": "#6a040f",
+}
+KNOWN = {**OURS, JUDGE: "#000000", YARDSTICK: "#003f88"}
 
 
 def plots(results: Results, directory: Path) -> list[Path]:
@@ -53,14 +63,14 @@ def draw(results: Results, name: str, title: str, keys: list[Key], directory: Pa
             (key.size, results.cells[key][contestant].p10()) for key in keys if contestant in results.cells.get(key, {})
         ]
         if points:
-            ours = contestant.startswith("gpamap")
             axes.plot(
                 *zip(*points, strict=True),
                 label=TITLES[contestant],
                 marker=MARKS[number % len(MARKS)],
                 markersize=4,
-                linewidth=2.5 if ours else 1,
-                color=plt.get_cmap("tab20")(number),
+                linewidth=2 if contestant in KNOWN else 1,
+                linestyle="--" if contestant == JUDGE else "-",
+                color=KNOWN.get(contestant, plt.get_cmap("tab20")(number)),
             )
     axes.set(xscale="log", yscale="log", xlabel="regions", ylabel="ns (p10 of the rounds)", title=title)
     sizes = sorted({key.size for key in keys})

@@ -22,6 +22,10 @@
 
 #define SEGMENTS 512
 
+#ifndef LARGEST_BLOCK
+#define LARGEST_BLOCK 0
+#endif
+
 struct map {
 	struct gpamap *map;
 	struct gpamap_reader *reader;
@@ -160,6 +164,9 @@ static void *create_map(const struct region *regions, const uint32_t *order, siz
 		.last_gfn = GPAMAP_NO_LAST_GFN,
 		.zalloc = zalloc,
 		.release = release,
+#ifdef HAS_GPAMAP_TRANSLATE /* came together */
+		.largest_block = LARGEST_BLOCK,
+#endif
 	};
 	struct map *map = counted_zalloc(sizeof(*map));
 
