@@ -5,12 +5,13 @@
 #include "index.h"
 
 #define DEFAULT_BLOCK 32
-#define HINTS_PER_ENTRY 8 /* of one byte */
+#define HINTS_PER_ENTRY 8 /* of one byte in blocks with room for at most NARROW */
+#define NARROW 256
 #define HINTS_PER_PLACE 8 /* of two bytes */
 #define HINTS_AT_ONCE 8   /* bytes are written, so there is room for as many more */
 #define ROOM_GRAIN 4u
 #define SMALLEST_PLACES 4
-#define SMALLEST_CLUSTER 3
+#define SMALLEST_CLUSTER 4
 #define CROWD 4 /* if more than 1 in so many entries have no hint, hints do not help */
 #define ALIGNMENT 32u /* no entry lies across two cache lines */
 
@@ -18,7 +19,7 @@ _Static_assert(sizeof(struct entry) == ALIGNMENT, "an entry has no holes");
 
 /* ---- Search ---- */
 
-/* As run_seek, without hints. No branch depends on what is compared: processors guess that wrong half of the time. */
+/* The position of the first entry that reaches the address; `count` if none does. No branch depends on what is compared: processors guess that wrong half of the time. */
 size_t run_search(const struct run *run, uint64_t address)
 {
 	size_t low = 0;
@@ -31,6 +32,26 @@ size_t run_search(const struct run *run, uint64_t address)
 		left -= half;
 	}
 	return low;
+}
+
+static size_t run_seek(const struct run *run, uint64_t address)
+{
+	const struct entry *entry = run_guess(run, address);
+
+	return entry ? (size_t)(entry - run->entries) : run_search(run, address);
+}
+
+/* As index_seek, where hints have not led to the entry. */
+struct spot index_search(const struct index *index, uint64_t address)
+{
+	struct run run = places_of(index);
+	struct spot spot = {run_seek(&run, address), 0};
+
+	if (spot.place < index->count) {
+		run = entries_of(&index->places[spot.place]);
+		spot.at = run_search(&run, address);
+	}
+	return spot;
 }
 
 /* The first of the entries low .. high - 1 with start >= `start`; `high` if there is none. */
@@ -65,13 +86,14 @@ struct spot index_from(const struct index *index, uint64_t start)
 		return spot;
 	if (spot.place + 1 < index->count && index->places[spot.place + 1].start < start)
 		spot.place = search_start(index->places, spot.place + 2, index->count, start) - 1;
-	run = entries_of(&index->places[spot.place]);
-	spot.at = run_seek(&run, start);
-	if (spot.at < run.count && run.entries[spot.at].start < start)
-		spot.at = search_start(run.entries, spot.at + 1, run.count, start);
-	if (spot.at == run.count)
-		spot = (struct spot){spot.place + 1, 0};
-	return spot;
+	for (; spot.place < index->count; spot.place++) {
+		const struct entry *place = &index->places[spot.place];
+
+		spot.at = search_start(place->block->entries, 0, place->count, start);
+		if (spot.at < place->count)
+			return spot;
+	}
+	return (struct spot){index->count, 0};
 }
 
 /* The entry of this item, which is there. */
@@ -128,7 +150,9 @@ void pool_init(struct pool *pool, const struct memory *memory, uint32_t largest)
 
 static size_t block_size(size_t room)
 {
-	return sizeof(struct block) + room * (sizeof(struct entry) + HINTS_PER_ENTRY) + HINTS_AT_ONCE + ALIGNMENT;
+	size_t hints = room * HINTS_PER_ENTRY * (room > NARROW ? 2 : 1);
+
+	return sizeof(struct block) + room * sizeof(struct entry) + hints + HINTS_AT_ONCE + ALIGNMENT;
 }
 
 static struct block *block_new(struct pool *pool, size_t room)
@@ -301,7 +325,7 @@ static size_t fill_hints(const struct run *run, void *hints, size_t from, size_t
 
 	for (;; from++) {
 		size_t end = slot_behind(run, run->entries[from].reach);
-		uint64_t names = (uint64_t)(from >> run->grain) * ones;
+		uint64_t names = (uint64_t)from * ones;
 
 		unnamed += slot >= end;
 		if (from == to) {
@@ -315,24 +339,71 @@ static size_t fill_hints(const struct run *run, void *hints, size_t from, size_t
 	}
 }
 
-/* Give a block hints, unless its ranges overlap, and tell how many of its entries no hint names. */
-static size_t hint_block(struct entry *place)
+/* The widest gap between two of the entries first .. last, before the entry that is returned, with at least so many on each
+ * side. 0: there is none that takes a quarter of their addresses. */
+static size_t widest_gap(const struct entry *entries, size_t first, size_t last, size_t aside)
 {
-	struct block *block = place->block;
-	uint64_t span = block->entries[place->count - 1].reach - place->start;
+	uint64_t widest = (entries[last].reach - entries[first].start) / 4;
+	size_t at, cut = 0;
+
+	for (at = first + aside; at + aside <= last + 1; at++) {
+		if (entries[at].start > entries[at - 1].reach && entries[at].start - entries[at - 1].reach > widest) {
+			widest = entries[at].start - entries[at - 1].reach;
+			cut = at;
+		}
+	}
+	return cut;
+}
+
+/* Give entries first .. last of a block hints, and tell whether they are of no use: because too many have none. */
+static bool hint_part(struct entry *place, size_t first, size_t last)
+{
+	const struct entry *entries = place->block->entries;
+	uint64_t span = entries[last].reach - entries[first].start;
 	struct run run;
+
+	place->start = entries[first].start;
+	place->wide = place->room > NARROW;
+	place->shift = (uint8_t)shift_for(span, (size_t)place->count * HINTS_PER_ENTRY);
+	place->slots = (uint16_t)((span >> place->shift) + 1);
+	run = entries_of(place);
+	return fill_hints(&run, place->block->entries + place->room, first, last) > (last - first + 1) / CROWD;
+}
+
+static bool has_overlap(const struct entry *place)
+{
+	const struct entry *entries = place->block->entries;
 	size_t at;
 
-	place->shift = (uint8_t)shift_for(span, (size_t)place->count * HINTS_PER_ENTRY);
-	place->grain = place->count > 256;
-	place->slots = (uint16_t)((span >> place->shift) + 1);
 	for (at = 1; at < place->count; at++)
-		if (block->entries[at].start <= block->entries[at - 1].reach)
-			place->slots = 0;
-	if (!place->slots)
-		return 0;
-	run = entries_of(place);
-	return fill_hints(&run, block->entries + block->room, 0, place->count - 1u);
+		if (entries[at].start <= entries[at - 1].reach)
+			return true;
+	return false;
+}
+
+/* Give a block hints. Where entries lie close together and far from others, the few that are apart get none. False: they
+ * are many, and should have a block of their own. `cut` is its first entry. */
+static bool hint_block(struct entry *place, size_t *cut)
+{
+	const struct entry *entries = place->block->entries;
+	size_t first = 0;
+	size_t last = place->count - 1u;
+
+	if (has_overlap(place))
+		return true;
+	while (hint_part(place, first, last)) {
+		*cut = widest_gap(entries, first, last, SMALLEST_CLUSTER);
+		if (*cut)
+			return false;
+		*cut = widest_gap(entries, first, last, 1);
+		if (!*cut)
+			return true;
+		if (*cut - first > last - *cut)
+			last = *cut - 1;
+		else
+			first = *cut;
+	}
+	return true;
 }
 
 /* Make all hints of the places. */
@@ -347,7 +418,7 @@ static void make_directory(struct index *index)
 	index->moved = 0;
 	index->new_hints = true;
 	run = places_of(index);
-	fill_hints(&run, index->hints, 0, index->count - 1);
+	index->dense = fill_hints(&run, index->hints, 0, index->count - 1) > index->count / CROWD;
 }
 
 /* Places behind the address have moved up (or down) by one: so do their names, four at a time. */
@@ -431,7 +502,7 @@ static struct entry *last_entry(struct entry *place)
 static void note_overlap(struct index *index, size_t place)
 {
 	struct entry *at = &index->places[place];
-	bool overlaps = place && at->start <= at[-1].reach;
+	bool overlaps = place && at->block->entries[0].start <= at[-1].reach;
 
 	if (overlaps == at->overlaps)
 		return;
@@ -628,6 +699,14 @@ int index_open(struct pool *pool, struct index *index, struct spot spot)
 	return own(pool, index, spot.place, index->places[spot.place].count, true) ? 0 : -ENOMEM;
 }
 
+/* Whether there is more room between two places than they take: they may be clusters. */
+static bool are_apart(const struct entry *left, const struct entry *right)
+{
+	uint64_t taken = left->reach - left->start + (right->reach - right->start);
+
+	return right->start > left->reach && right->start - left->reach > taken;
+}
+
 /* Put the entries of the place behind into this one, if they are few and there is memory. */
 static void join(struct pool *pool, struct index *index, size_t place)
 {
@@ -637,7 +716,7 @@ static void join(struct pool *pool, struct index *index, size_t place)
 	struct entry *entries;
 	size_t at;
 
-	if (left->count + right->count > pool->largest / 4)
+	if (left->count + right->count > pool->largest * 3 / 4 || are_apart(left, right))
 		return;
 	entries = own(pool, index, place, (size_t)left->count + right->count, false);
 	if (!entries)
@@ -706,42 +785,20 @@ bool index_release_spare(struct pool *pool, struct index *index)
 
 /* ---- Publish ---- */
 
-/* Where to cut a block whose entries lie in clusters: behind the widest gap. 0: there is none that is worth it. */
-static size_t widest_gap(const struct entry *place)
-{
-	const struct entry *entries = place->block->entries;
-	uint64_t widest = (entries[place->count - 1].reach - place->start) / 4;
-	size_t at, cut = 0;
-
-	for (at = SMALLEST_CLUSTER; at + SMALLEST_CLUSTER <= place->count; at++) {
-		if (entries[at].start > entries[at - 1].reach && entries[at].start - entries[at - 1].reach > widest) {
-			widest = entries[at].start - entries[at - 1].reach;
-			cut = at;
-		}
-	}
-	return cut;
-}
-
-/* Make ready for readers what was edited. Hints do not help where entries are close together and far from others: clusters get
- * blocks of their own, if there is memory. */
+/* Make ready for readers what was edited. Clusters get blocks of their own, if there is memory. */
 void index_seal(struct pool *pool, struct index *index)
 {
-	size_t at;
+	size_t at, cut;
 
 	if (!index->changed)
 		return;
 	for (at = index->same_front; at < index->count - index->same_back; at++) {
-		struct entry *place = &index->places[at];
-
-		if (!place->block->fresh)
+		if (!index->places[at].block->fresh)
 			continue;
-		while (hint_block(place) > place->count / CROWD) {
-			size_t cut = widest_gap(place);
-
-			if (!cut || index->count == index->room || split(pool, index, at, cut))
+		while (!hint_block(&index->places[at], &cut))
+			if (index->count == index->room || split(pool, index, at, cut))
 				break;
-		}
-		place->block->fresh = false;
+		index->places[at].block->fresh = false;
 	}
 	if (index->count > 1 && (!index->slots || index->moved > index->count / 8 + 2))
 		make_directory(index);
@@ -760,6 +817,7 @@ static void copy_places(struct index *index, const struct index *model, size_t f
 	index->slots = model->slots;
 	index->base = model->base;
 	index->shift = model->shift;
+	index->dense = model->dense;
 	index->moved = model->moved;
 	index->entries = model->entries;
 	index->overlaps = model->overlaps;

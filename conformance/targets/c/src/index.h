@@ -9,7 +9,7 @@
  * A *run* is an array of entries in order of `start`. `reach` is the largest last byte up to and with that entry of the run: it never
  * falls, so the first entry with reach >= x is found by searching, and it is the leftmost range that holds x, or no range
  * does; whether ranges overlap or not. Places are a run, too: the start of a place is the start of its block's first
- * entry, its reach the largest last byte of all blocks up to its own. (Within a block `reach` knows of this block alone: who
+ * entry (or first with hints), its reach the largest last byte of all blocks up to its own. (Within a block `reach` knows of this block alone: who
  * looks there looks for an address that the blocks before do not reach.)
  *
  * *Hints* make the search short where the ranges of a run do not overlap: they cut its addresses into slots of 2^shift, and
@@ -52,7 +52,7 @@ struct entry {
 			uint16_t room;
 			uint16_t slots;
 			uint8_t shift;
-			uint8_t grain : 1;
+			uint8_t wide : 1;
 			uint8_t overlaps : 1; /* the place before reaches into it */
 		};
 	};
@@ -62,7 +62,7 @@ struct entry {
 	};
 };
 
-/* A hint names an entry by its number / 2^grain: in one byte for blocks, in two for places. */
+/* A hint is the number of an entry: in two bytes if `wide`, else in one. */
 struct run {
 	const struct entry *entries;
 	const void *hints;
@@ -70,8 +70,8 @@ struct run {
 	size_t slots;
 	uint64_t base;
 	unsigned int shift;
-	unsigned int grain;
 	bool wide;
+	bool dense;
 };
 
 /* Entries, then hints. Readers read those only; the rest is the writer's. */
@@ -91,6 +91,7 @@ struct index {
 	size_t slots; /* hints; 0: none yet */
 	uint64_t base;
 	unsigned int shift;
+	bool dense; /* many places have no hint of their own */
 
 	struct entry *later; /* larger places, for when this index follows */
 	size_t later_room;
@@ -111,31 +112,45 @@ struct spot {
 
 /* ---- Search ---- */
 
-/* For what is worth its bytes wherever it is called. */
+/* For what is worth its bytes wherever it is called, and for what is seldom so. */
 #ifdef __GNUC__
 #define HOT static inline __attribute__((always_inline))
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #else
 #define HOT static inline
+#define LIKELY(condition) (condition)
 #endif
 
 size_t run_search(const struct run *run, uint64_t address);
+struct spot index_search(const struct index *index, uint64_t address);
 
-/* The position of the first entry that reaches the address; `count` if none does. */
-HOT size_t run_seek(const struct run *run, uint64_t address)
+HOT bool holds(const struct entry *entry, uint64_t address)
+{
+	return address - entry->start <= entry->reach - entry->start;
+}
+
+/* The entry that holds the address, if its hint names it or one just before; else NULL. Nothing overlaps where there are
+ * hints. Processors learn that the first guess is right. Where it often is not, the run is `dense`, and not guessing is faster. */
+HOT const struct entry *run_guess(const struct run *run, uint64_t address)
 {
 	const struct entry *entries = run->entries;
 	uint64_t slot = (address - run->base) >> run->shift;
-	size_t at;
+	size_t at, next;
 
-	if (slot < run->slots) {
-		at = run->wide ? ((const uint16_t *)run->hints)[slot] :
-				 (size_t)((const uint8_t *)run->hints)[slot] << run->grain;
-		at = at < run->count ? at : run->count - 1;
-		at += entries[at].reach < address;
-		if (at < run->count && address - entries[at].start <= entries[at].reach - entries[at].start)
-			return at;
+	if (!LIKELY(slot < run->slots))
+		return NULL;
+	at = run->wide ? ((const uint16_t *)run->hints)[slot] : ((const uint8_t *)run->hints)[slot];
+	if (!LIKELY(at < run->count))
+		return NULL;
+	if (run->dense) {
+		next = at + (at + 1 < run->count);
+		at += (size_t)(entries[at].reach < address) + (entries[next].reach < address);
+		if (!LIKELY(at < run->count))
+			return NULL;
 	}
-	return run_search(run, address);
+	if (LIKELY(holds(&entries[at], address)))
+		return &entries[at];
+	return ++at < run->count && LIKELY(holds(&entries[at], address)) ? &entries[at] : NULL;
 }
 
 HOT struct run places_of(const struct index *index)
@@ -148,6 +163,7 @@ HOT struct run places_of(const struct index *index)
 		.base = index->base,
 		.shift = index->shift,
 		.wide = true,
+		.dense = index->dense,
 	};
 }
 
@@ -162,31 +178,39 @@ HOT struct run entries_of(const struct entry *place)
 		.slots = place->slots,
 		.base = place->start,
 		.shift = place->shift,
-		.grain = place->grain,
+		.wide = place->wide,
 	};
+}
+
+/* The entry that holds the address, if hints lead to it; else NULL. */
+HOT const struct entry *index_guess(const struct index *index, uint64_t address, const struct entry **place)
+{
+	struct run run;
+
+	*place = index->places;
+	if (index->count != 1) {
+		run = places_of(index);
+		*place = run_guess(&run, address);
+		if (!*place)
+			return NULL;
+	}
+	run = entries_of(*place);
+	return run_guess(&run, address);
 }
 
 /* The first entry that reaches the address. */
 HOT struct spot index_seek(const struct index *index, uint64_t address)
 {
-	struct spot spot = {0, 0};
-	struct run run;
+	const struct entry *place;
+	const struct entry *entry = index_guess(index, address, &place);
 
-	if (index->count > 1) {
-		run = places_of(index);
-		spot.place = run_seek(&run, address);
-	} else if (!index->count || index->places->reach < address) {
-		spot.place = index->count;
-	}
-	if (spot.place == index->count)
-		return spot;
-	run = entries_of(&index->places[spot.place]);
-	spot.at = run_seek(&run, address);
-	return spot;
+	if (!LIKELY(entry))
+		return index_search(index, address);
+	return (struct spot){(size_t)(place - index->places), (size_t)(entry - place->block->entries)};
 }
 
 /* NULL past the end. */
-HOT const struct entry *index_entry(const struct index *index, struct spot spot)
+static inline const struct entry *index_entry(const struct index *index, struct spot spot)
 {
 	return spot.place < index->count ? &index->places[spot.place].block->entries[spot.at] : NULL;
 }
@@ -194,8 +218,12 @@ HOT const struct entry *index_entry(const struct index *index, struct spot spot)
 /* The leftmost entry that holds the address, or NULL. */
 HOT const struct entry *index_at(const struct index *index, uint64_t address)
 {
-	const struct entry *entry = index_entry(index, index_seek(index, address));
+	const struct entry *place;
+	const struct entry *entry = index_guess(index, address, &place);
 
+	if (LIKELY(entry))
+		return entry;
+	entry = index_entry(index, index_search(index, address));
 	return entry && entry->start <= address ? entry : NULL;
 }
 
