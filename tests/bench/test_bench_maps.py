@@ -10,6 +10,7 @@ import pytest
 
 from bench.maps import build, command, contestants
 from bench.maps.abi import Loaded
+from bench.maps.beside import measure_beside
 from bench.maps.changes import Places, measure_changes, verify
 from bench.maps.contestants import CONTESTANTS, JUDGE, Contestant
 from bench.maps.lookups import measure_lookups
@@ -57,6 +58,13 @@ def test_changes_are_right(loaded: dict[str, Loaded]) -> None:
     measure_changes(loaded, "B", SIZE, 2, ["changes", "growth"], results)
     for kind in ("insert", "remove", "move", "growth, random", "growth, ascending"):
         assert {"sorted", "gpamap", "gpamap-table"} <= set(results.cells[Key("changes", "B", SIZE, kind)])
+
+
+def test_a_reader_reads_while_the_writer_moves(loaded: dict[str, Loaded]) -> None:
+    results = Results()
+    measure_beside({name: loaded[name] for name in ("gpamap", "sorted")}, "B", SIZE, results)
+    assert set(results.beside["B", SIZE]) == {"gpamap"}, "a map without readers and locks has none"
+    assert results.beside["B", SIZE]["gpamap"].lookups > 0 and results.beside["B", SIZE]["gpamap"].moves > 0
 
 
 @pytest.mark.parametrize(
