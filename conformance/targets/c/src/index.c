@@ -452,6 +452,17 @@ static void free_places(struct pool *pool, struct entry *places, size_t room)
 		memory_give(&pool->memory, places, places_size(room));
 }
 
+/* The larger places become those of the index. */
+static void use_later(struct pool *pool, struct index *index)
+{
+	free_places(pool, index->places, index->room);
+	index->places = index->later;
+	index->room = index->later_room;
+	index->hints = index->places + index->room;
+	index->later = NULL;
+	index->later_room = 0;
+}
+
 /* See to it that `index` has room for one more place, and `other` when it follows. */
 static int make_room(struct pool *pool, struct index *index, struct index *other)
 {
@@ -460,6 +471,14 @@ static int make_room(struct pool *pool, struct index *index, struct index *other
 
 	if (index->count < index->room)
 		return 0;
+	/* The other one has grown, by edits that were taken back. */
+	if (index->later) {
+		if (index->count)
+			memcpy(index->later, index->places, index->count * sizeof(*places));
+		use_later(pool, index);
+		index->slots = 0;
+		return 0;
+	}
 	places = memory_take(&pool->memory, places_size(room));
 	if (!places)
 		return -ENOMEM;
@@ -707,7 +726,8 @@ static bool are_apart(const struct entry *left, const struct entry *right)
 	return right->start > left->reach && right->start - left->reach > taken;
 }
 
-/* Put the entries of the place behind into this one, if they are few and there is memory. */
+/* Put the entries of the place behind into this one, if they are few and there is memory. The spare block has none but its own: what
+ * they leave behind is too small to give it back. */
 static void join(struct pool *pool, struct index *index, size_t place)
 {
 	struct entry *left = &index->places[place];
@@ -716,6 +736,8 @@ static void join(struct pool *pool, struct index *index, size_t place)
 	struct entry *entries;
 	size_t at;
 
+	if (pool->keeps_spare && !pool->spare)
+		return;
 	if (left->count + right->count > pool->largest * 3 / 4 || are_apart(left, right))
 		return;
 	entries = own(pool, index, place, (size_t)left->count + right->count, false);
@@ -829,12 +851,7 @@ void index_follow(struct pool *pool, struct index *index, struct index *publishe
 	if (!published->changed)
 		return;
 	if (index->later) {
-		free_places(pool, index->places, index->room);
-		index->places = index->later;
-		index->room = index->later_room;
-		index->hints = index->places + index->room;
-		index->later = NULL;
-		index->later_room = 0;
+		use_later(pool, index);
 		published->same_front = 0;
 		published->same_back = 0;
 		published->new_hints = true;

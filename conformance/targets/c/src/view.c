@@ -76,17 +76,34 @@ static uintptr_t item_for(struct slot *slot)
 	return (uintptr_t)slot | (slot->flags & GPAMAP_READONLY ? DENIES_WRITE : 0);
 }
 
+/* The larger by_id, which was filled, becomes that of the space. */
+static void use_later_ids(struct gpamap *map, struct space *space)
+{
+	free_ids(map, space->by_id, space->ids);
+	space->by_id = space->later;
+	space->ids = space->later_ids;
+	space->later = NULL;
+	space->later_ids = 0;
+}
+
 /* See to it that `view` has room for this number, and `other` when it follows. */
 static int make_id_room(struct gpamap_view *view, struct gpamap_view *other, uint32_t word)
 {
 	struct gpamap *map = view->map;
 	struct space *space = &view->spaces[space_of(word)];
 	struct space *follower = &other->spaces[space_of(word)];
-	size_t room = space->ids ? space->ids : SMALLEST_IDS;
 	struct slot **ids, **later;
+	size_t room;
 
+	/* The other one has grown, by edits that were taken back. */
+	if (id_of(word) >= space->ids && space->later) {
+		if (space->ids)
+			memcpy(space->later, space->by_id, space->ids * sizeof(struct slot *));
+		use_later_ids(map, space);
+	}
 	if (id_of(word) < space->ids)
 		return 0;
+	room = space->ids ? space->ids : SMALLEST_IDS;
 	while (room <= id_of(word))
 		room *= 2;
 	ids = memory_take(&map->pool.memory, room * sizeof(struct slot *));
@@ -127,11 +144,7 @@ void view_follow(struct gpamap_view *view, struct gpamap_view *published, uint32
 	if (!space->later)
 		return;
 	memcpy(space->later, model->by_id, model->ids * sizeof(struct slot *));
-	free_ids(map, space->by_id, space->ids);
-	space->by_id = space->later;
-	space->ids = space->later_ids;
-	space->later = NULL;
-	space->later_ids = 0;
+	use_later_ids(map, space);
 }
 
 static void take_out(struct gpamap *map, struct index *index, uint64_t start, struct slot *slot)
