@@ -8,7 +8,7 @@ from bench.maps.abi import CannotHold, Loaded, Map
 from bench.maps.contestants import CONTESTANTS, JUDGE
 from bench.maps.measure import check, check_translations, rounds_of
 from bench.maps.results import Key, Results
-from bench.maps.workloads import Layout, edges, queries
+from bench.maps.workloads import Layout, each_once, edges, queries
 
 LOOPS = ("throughput", "latency")
 LENGTHS = {"4 KiB": 2**12, "1 MiB": 2**20}
@@ -41,6 +41,7 @@ def measure_lookups(
     size = len(regions.regions)
     where = f"layout {regions.name}, {size} regions"
     maps = made(loaded, regions, results)
+    once = each_once(regions)
     try:
         results.memory[regions.name, size] = {name: one.bytes / size for name, one in maps.items() if one.bytes}
         check(maps, JUDGE, edges(regions), f"{where}, at the edges")
@@ -49,7 +50,9 @@ def measure_lookups(
                 work = queries(regions, kind)
                 check(maps, JUDGE, work, f"{where}, {kind}")
                 for loop in LOOPS:
-                    results.cells[Key("lookups", regions.name, size, kind, loop)] = rounds_of(maps, work, loop, rounds)
+                    results.cells[Key("lookups", regions.name, size, kind, loop)] = rounds_of(
+                        maps, work, once, loop, rounds
+                    )
         if "translations" in subjects:
             work = queries(regions, "uniform")
             # What is restricted to units does not know where a region ends: its segments are others.
@@ -57,7 +60,7 @@ def measure_lookups(
             for kind, length in LENGTHS.items():
                 key = Key("translations", regions.name, size, kind)
                 results.segments[key] = check_translations(peers, JUDGE, work, length, f"{where}, {kind}")
-                results.cells[key] = rounds_of(peers, work, "translate", rounds, length)
+                results.cells[key] = rounds_of(peers, work, once, "translate", rounds, length)
     finally:
         for one in maps.values():
             one.close()

@@ -12,7 +12,7 @@ from bench.maps.results import Series
 from bench.maps.workloads import QUERIES
 
 SMALLEST, LARGEST = 512, 2**16  # questions in a round
-WARM = 4  # before each measurement, a quarter of its number of questions is asked to warm the caches
+WARM = 4  # before each measurement each region is asked for once, and then a quarter of the questions
 ENOUGH = 1_000_000  # ns that a measurement should last, where LARGEST allows
 FEWEST = 128  # questions of a translation, each of which has many segments
 
@@ -74,9 +74,12 @@ def questions_for(one: Map, work: Work, loop: str, length: int) -> int:
 
 
 def rounds_of(
-    maps: Mapping[str, Map], work: Work, loop: str, rounds: int, length: int = 0, seed: int = 3
+    maps: Mapping[str, Map], work: Work, once: Work, loop: str, rounds: int, length: int = 0, seed: int = 3
 ) -> dict[str, Series]:
-    """Time a loop ("throughput", "latency", "translate") of each contestant, in each round in another order."""
+    """Time a loop ("throughput", "latency", "translate") of each contestant, in each round in another order.
+
+    `once` asks for each region: what the others have pushed out of the caches comes back.
+    """
     turns = random.Random(seed)
     counts = {name: questions_for(one, work, loop, length) for name, one in maps.items()}
     series = {name: Series() for name in maps}
@@ -89,6 +92,7 @@ def rounds_of(
             run = getattr(one.ops, loop)
             warm, timed = work.part(first, count // WARM), work.part(first + LARGEST // WARM, count)
             warm.length = timed.length = length
+            one.ops.throughput(one.made, once.part(0, len(once.addresses)))
             run(one.made, warm)
             series[name].ns.append(run(one.made, timed) / count)
     return series

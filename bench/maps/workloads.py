@@ -151,6 +151,11 @@ def queries(layout: Layout, kind: str, seed: int = 2) -> Work:
     return within(random, layout, {"uniform": uniform, "zipf": zipf}[kind](random, count))
 
 
+def each_once(layout: Layout) -> Work:
+    """A question for each region, in ascending order."""
+    return Work(layout.regions["start"].copy(), np.arange(len(layout.regions), dtype=np.uint32))
+
+
 def edges(layout: Layout) -> Work:
     """The first and last byte of each region, and the bytes before and after it: some of them in holes."""
     starts, lasts = layout.regions["start"], layout.regions["last"]
