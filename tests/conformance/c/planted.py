@@ -110,8 +110,8 @@ BUGS: tuple[Bug, ...] = (
         "A slot cannot be moved by less than its size.",
         (
             "view.c",
-            "if (index->entries[at].slot->word != word)",
-            "if (index->entries[at].slot->word || word != UINT32_MAX)",
+            "if (slot_of(entry)->word != word)",
+            "if (slot_of(entry)->word || word != UINT32_MAX)",
         ),
     ),
     bug(
@@ -120,8 +120,8 @@ BUGS: tuple[Bug, ...] = (
         "Where a moved slot meets its own old range, no further slot is looked at.",
         (
             "view.c",
-            "\t\tif (index->entries[at].slot->word != word)\n\t\t\treturn true;\n",
-            "\t\treturn index->entries[at].slot->word != word;\n",
+            "\t\tif (slot_of(entry)->word != word)\n\t\t\treturn true;\n",
+            "\t\treturn slot_of(entry)->word != word;\n",
         ),
     ),
     bug(
@@ -130,25 +130,15 @@ BUGS: tuple[Bug, ...] = (
         "A new slot does not raise the running maximum of the entries behind it.",
         (
             "index.c",
-            "\tindex->count++;\n\tcompute_reach_from(index, position);",
-            "\tindex->count++;\n\tindex->entries[position].reach = entry.last;\n"
-            "\tif (position && index->entries[position - 1].reach > entry.last)\n"
-            "\t\tindex->entries[position].reach = index->entries[position - 1].reach;",
+            "for (at = spot.at + 1; at < place->count && entries[at].reach",
+            "for (at = place->count; at < place->count && entries[at].reach",
         ),
     ),
     bug(
-        "second-set-keeps-old-flags",
+        "second-set-lacks-new-numbers",
         "missing second set",
-        "A change of flags is made in one of the two views only.",
-        (
-            "publish.c",
-            "\t\tview_replace(private_view(map), change->old, change->new);\n"
-            "\t\tfree_loser(map, change->old, change->new);\n",
-            "\t\tif (!change->old || !change->new || change->old->first != change->new->first) {\n"
-            "\t\t\tview_replace(private_view(map), change->old, change->new);\n"
-            "\t\t\tfree_loser(map, change->old, change->new);\n"
-            "\t\t}\n",
-        ),
+        "The number of a new slot is known in one of the two views only.",
+        ("publish.c", "\tcopy_ids(other, view, map->came);\n", ""),
     ),
     bug(
         "limit-before-overlap",
@@ -183,14 +173,8 @@ BUGS: tuple[Bug, ...] = (
         "A log that is turned off is kept.",
         (
             "region.c",
-            "\tif (!(region->flags & GPAMAP_LOG_DIRTY_PAGES))\n\t\treturn slot;\n\tif (old && old->log) {",
-            "\tif (old && old->log) {",
-        ),
-        (
-            "region.c",
-            "\tif (atomic_load_explicit(&map->dirty_ring",
-            "\tif (!(region->flags & GPAMAP_LOG_DIRTY_PAGES))\n\t\treturn slot;\n"
-            "\tif (atomic_load_explicit(&map->dirty_ring",
+            "\tif (!(region->flags & GPAMAP_LOG_DIRTY_PAGES))\n\t\treturn slot;\n",
+            "\tif (!(region->flags & GPAMAP_LOG_DIRTY_PAGES) && !(old && old->log))\n\t\treturn slot;\n",
         ),
     ),
     bug(
@@ -255,11 +239,7 @@ BUGS: tuple[Bug, ...] = (
         "read-only-can-be-written",
         "permission",
         "Writes reach read-only slots.",
-        (
-            "lookup.c",
-            "if (write && ((*slot)->flags & GPAMAP_READONLY))",
-            "if (write && ((*slot)->flags & GPAMAP_READONLY) && !*slot)",
-        ),
+        ("lookup.c", "return write ? DENIES_WRITE : 0;", "return write ? 0 * DENIES_WRITE : 0;"),
     ),
     bug(
         "delete-ignores-the-space",
@@ -301,24 +281,20 @@ BUGS: tuple[Bug, ...] = (
         (
             "lookup.c",
             "uint64_t left = GPAMAP_PAGE_SIZE - gpa % GPAMAP_PAGE_SIZE;",
-            "uint64_t left = view_holding(view, 0, gpa) ? view_holding(view, 0, gpa)->last - gpa + 1 : 1;",
+            "uint64_t left = entry_at(view, 0, gpa) ? entry_at(view, 0, gpa)->reach - gpa + 1 : 1;",
         ),
     ),
     bug(
         "hva-range-is-not-clipped",
         "range clipping",
         "The guest range of a host range goes on to the slot's end.",
-        ("lookup.c", "slot->last - after", "slot->last - 0 * after"),
+        ("lookup.c", "last_of(slot) - after", "last_of(slot) - 0 * after"),
     ),
     bug(
         "hva-range-misses-its-last-byte",
         "off by one at an inclusive end",
         "A slot that begins at the last byte of a host range is not found.",
-        (
-            "index.c",
-            "index->entries[position].start <= last; position++",
-            "index->entries[position].start < last; position++",
-        ),
+        ("lookup.c", "entry->start <= last;", "entry->start < last;"),
     ),
     bug(
         "read-only-can-change",
@@ -371,7 +347,7 @@ CONCURRENCY_BUGS: tuple[Bug, ...] = (
         "does-not-wait",
         "missing grace period",
         "The writer edits the former view while readers are still in it.",
-        ("publish.c", "\t\twait_for(map, reader);", "\t\tif (!reader->map)\n\t\t\twait_for(map, reader);"),
+        ("gate.c", "\t\twait_for(gate, reader);", "\t\tif (!reader->gate)\n\t\t\twait_for(gate, reader);"),
     ),
     bug(
         "edits-what-is-published",

@@ -35,7 +35,7 @@ DEVICE_BUGS: tuple[Bug, ...] = (
         (
             "device.c",
             "\tif (!is_range(gpa, size))\n\t\treturn -EFAULT;\n",
-            "\tif (device->table.index.count >= device->table.limit)\n\t\treturn -ENOSPC;\n"
+            "\tif (table_index(&device->table)->entries >= device->table.limit)\n\t\treturn -ENOSPC;\n"
             "\tif (!is_range(gpa, size))\n\t\treturn -EFAULT;\n",
         ),
     ),
@@ -57,8 +57,8 @@ DEVICE_BUGS: tuple[Bug, ...] = (
         ("translate.c", "\t\tif (reach->segments == room)\n\t\t\treturn -ENOBUFS;\n", ""),
         (
             "translate.c",
-            "\t\t\treturn -EPERM;\n",
-            "\t\t\treturn -EPERM;\n\t\tif (reach->segments == room)\n\t\t\treturn -ENOBUFS;\n",
+            "\t\t\treturn refusal;\n",
+            "\t\t\treturn refusal;\n\t\tif (reach->segments == room)\n\t\t\treturn -ENOBUFS;\n",
         ),
     ),
     # Misses.
@@ -205,9 +205,10 @@ DEVICE_BUGS: tuple[Bug, ...] = (
             "message.c",
             "\tif (error)\n\t\treturn error;\n\tif (taken.kind",
             "\tif (error == -EFAULT && taken.kind == GPAMAP_UPDATE && device->has_iotlb &&\n"
-            "\t    taken.size - 1 > UINT64_MAX - taken.iova && device->iotlb.index.count == device->iotlb.limit) {\n"
+            "\t    taken.size - 1 > UINT64_MAX - taken.iova &&\n"
+            "\t    table_index(&device->iotlb)->entries == device->iotlb.limit) {\n"
             "\t\tstruct mapping *gone = device->iotlb.next_out;\n\n"
-            "\t\t(void)gpamap_table_remove(&device->iotlb, gone->first, gone->last, gone->host);\n\t}\n"
+            "\t\t(void)gpamap_table_remove(&device->iotlb, gone->first, mapping_last(gone), gone->host);\n\t}\n"
             "\tif (error)\n\t\treturn error;\n\tif (taken.kind",
         ),
     ),

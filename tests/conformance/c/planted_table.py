@@ -10,7 +10,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "ties-youngest-first",
         "tie",
         "Of entries that start at the same byte the youngest counts.",
-        ("table.c", "mapping->age = table->added++;", "mapping->age = UINT64_MAX - table->added++;"),
+        ("table.c", "mapping->item.rank = table->added;", "mapping->item.rank = UINT64_MAX - table->added;"),
     ),
     bug(
         "cut-keeps-the-maximum",
@@ -18,8 +18,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "The running maximum is not computed anew when entries of a range go.",
         (
             "index.c",
-            "\tindex->count = count;\n\tcompute_reach_from(index, changed_from);",
-            "\tindex->count = count;\n\tif (!count)\n\t\tcompute_reach_from(index, changed_from);",
+            "\treach_anew(entries, spot.at, place->count, removed, reach);",
+            "\tif (!place->count)\n\t\treach_anew(entries, spot.at, place->count, removed, reach);",
         ),
     ),
     bug(
@@ -28,8 +28,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "An entry that reaches over later ones is not found behind them.",
         (
             "index.c",
-            "\t\tif (reach < index->entries[position].last)\n\t\t\treach =",
-            "\t\tif (position || reach < index->entries[position].last)\n\t\t\treach =",
+            "if (spot.at && new.reach < entries[spot.at - 1].reach)",
+            "if (spot.at && !place->count)",
         ),
     ),
     # Ranges taken out.
@@ -39,8 +39,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "An entry that begins before the range survives.",
         (
             "table.c",
-            "mapping->first <= last && mapping->last >= first",
-            "mapping->first <= last && mapping->first >= first",
+            "if (mapping_last(mapping_of(entry)) < first) {",
+            "if (entry->start < first) {",
         ),
     ),
     bug(
@@ -49,24 +49,24 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "An entry that begins at the range's last byte survives.",
         (
             "table.c",
-            "mapping->first <= last && mapping->last >= first",
-            "(mapping->first < last || first == last) && mapping->last >= first",
+            "&& entry->start <= last) {",
+            "&& entry->start <= last - (first < last)) {",
         ),
     ),
     bug(
         "range-without-its-first-byte",
         "off by one at the first byte of a range",
         "An entry that ends at the range's first byte survives.",
-        ("table.c", "from = index_seek(index, first);", "from = index_seek(index, first + (first != last));"),
+        ("table.c", "(mapping_of(entry)) < first) {", "(mapping_of(entry)) < first + (first != last)) {"),
     ),
     bug(
-        "range-stops-at-a-gap",
+        "range-takes-one",
         "search ends early",
-        "Behind the first entry that stays no further one is taken out.",
+        "Of a range one entry is taken out, and no more.",
         (
             "table.c",
-            "if (mapping->first <= last && mapping->last >= first) {",
-            "if (stays == from && mapping->first <= last && mapping->last >= first) {",
+            "\t\tspot = index_seek(private_index(table), first);\n\t}\n",
+            "\t\tbreak;\n\t}\n",
         ),
     ),
     bug(
@@ -84,9 +84,10 @@ TABLE_BUGS: tuple[Bug, ...] = (
             "table.c",
             "mapping->host != host)\n\t\t\tcontinue;\n",
             "mapping->host != host)\n\t\t\tcontinue;\n"
-            "\t\tfor (size_t more = at; more < index->count && index->entries[more].start == first; more++)\n"
-            "\t\t\tif (index->entries[more].last == last && index->entries[more].mapping->host == host)\n"
-            "\t\t\t\tmapping = index->entries[more].mapping;\n",
+            "\t\tfor (struct spot more = spot; (entry = index_entry(index, more)) && entry->start == first;\n"
+            "\t\t     more = index_next(index, more))\n"
+            "\t\t\tif (mapping_last(mapping_of(entry)) == last && mapping_of(entry)->host == host)\n"
+            "\t\t\t\tspot = more;\n",
         ),
     ),
     bug(
@@ -95,15 +96,15 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "All equal regions are taken out, not one.",
         (
             "table.c",
-            "\t\tforget(table, mapping);\n\t\treturn 0;\n",
-            "\t\tforget(table, mapping);\n\t\t(void)gpamap_table_remove(table, first, last, host);\n\t\treturn 0;\n",
+            "\t\ttable_publish(table);\n\t\treturn 0;\n",
+            "\t\ttable_publish(table);\n\t\t(void)gpamap_table_remove(table, first, last, host);\n\t\treturn 0;\n",
         ),
     ),
     bug(
         "remove-ignores-the-host",
         "comparison leaves a value out",
         "A region is taken out whatever host address is given.",
-        ("table.c", "mapping->last != last || mapping->host != host", "mapping->last != last || (!host && host)"),
+        ("table.c", "(mapping) != last || mapping->host != host", "(mapping) != last || (!host && host)"),
     ),
     bug(
         "remove-looks-at-one",
@@ -117,9 +118,10 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "An entry that is there already is not added again but takes the other's place.",
         (
             "table.c",
-            "\tif (is_no_entry(entry))\n\t\treturn -EINVAL;\n\tif (table",
+            "\tif (is_no_entry(entry))\n\t\treturn -EINVAL;\n\tif (is_full",
             "\tif (is_no_entry(entry))\n\t\treturn -EINVAL;\n"
-            "\t(void)gpamap_table_remove(table, entry->first, entry->last, entry->host);\n\tif (table",
+            "\t(void)gpamap_table_remove(table, entry->first, entry->last, entry->host);\n"
+            "\tis_full = table_index(table)->entries >= table->limit;\n\tif (is_full",
         ),
     ),
     # The limit, and what is given up.
@@ -129,21 +131,21 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "A table is full one entry early.",
         (
             "table.c",
-            "if (table->index.count < table->limit) {",
-            "if (table->index.count + (table->limit > 1) < table->limit) {",
+            "bool is_full = table_index(table)->entries >= table->limit;",
+            "bool is_full = table_index(table)->entries + (table->limit > 1) >= table->limit;",
         ),
     ),
     bug(
         "one-entry-too-many",
         "off by one at a limit",
         "A table takes one entry more than its limit.",
-        ("table.c", "if (table->index.count < table->limit) {", "if (table->index.count <= table->limit) {"),
+        ("table.c", "table_index(table)->entries >= table->limit;", "table_index(table)->entries > table->limit;"),
     ),
     bug(
         "youngest-goes-first",
         "retirement order",
         "A full IOTLB gives up the entry that came last.",
-        ("table.c", "\t\tmapping = table->next_out;\n\t\tpull", "\t\tmapping = table->last_out;\n\t\tpull"),
+        ("table.c", "spot_of(table, table->next_out)", "spot_of(table, table->last_out)"),
     ),
     bug(
         "lowest-goes-first",
@@ -151,8 +153,10 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "A full IOTLB gives up the entry with the lowest address.",
         (
             "table.c",
-            "\t\tmapping = table->next_out;\n\t\tpull",
-            "\t\tmapping = table->index.entries[0].mapping;\n\t\tpull",
+            "spot_of(table, table->next_out)",
+            "spot_of(table, mapping_of(index_entry(private_index(table),\n"
+            "\t\tmapping_of(index_entry(private_index(table), (struct spot){0, 0})) == mapping ?\n"
+            "\t\t\tindex_next(private_index(table), (struct spot){0, 0}) : (struct spot){0, 0})))",
         ),
     ),
     bug(
@@ -177,7 +181,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "use-in-reverse",
         "order of use",
         "The entries of a translation count as used from the last segment to the first.",
-        ("translate.c", "segments[i].first));", "segments[count - 1 - i].first));"),
+        ("translate.c", "segments[i].first)));", "segments[count - 1 - i].first)));"),
     ),
     bug(
         "stopped-use-is-lost",
@@ -211,11 +215,16 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "table-is-merged",
         "replacement keeps the old",
         "A new table is added to the old one.",
-        ("table.c", "\ttable_clear(table);\n\twhile (taken)", "\twhile (taken)"),
         (
             "table.c",
-            "index_reserve(&table->memory, &table->index, count)",
-            "index_reserve(&table->memory, &table->index, table->index.count + count)",
+            "\tindex_clear(&table->pool, private_index(table));",
+            "\tif (!taken)\n\t\tindex_clear(&table->pool, private_index(table));",
+        ),
+        (
+            "table.c",
+            "\ttable->went = table->next_out;\n\ttable->next_out = NULL;\n\ttable->last_out = NULL;\n",
+            "\tif (!taken) {\n\t\ttable->went = table->next_out;\n\t\ttable->next_out = NULL;\n"
+            "\t\ttable->last_out = NULL;\n\t}\n",
         ),
     ),
     bug(
@@ -234,8 +243,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "A region of a table has one byte more.",
         (
             "device.c",
-            "mapping->last = region->gpa + (region->size - 1);",
-            "mapping->last = region->gpa + region->size;",
+            "mapping->item.span = region->size - 1;",
+            "mapping->item.span = region->size;",
         ),
     ),
     bug(
@@ -259,13 +268,17 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "any-permission-will-do",
         "permission",
         "An entry with any permission permits every access.",
-        ("translate.c", "if (!(mapping->perm & access))", "if (!(mapping->perm && access))"),
+        ("translate.c", "if (entry->item & denied)", "if (denied && (entry->item & DENIES) == DENIES)"),
     ),
     bug(
         "write-implies-read",
         "permission confusion",
         "What may be written may be read.",
-        ("translate.c", "if (!(mapping->perm & access))", "if (mapping->perm < access)"),
+        (
+            "translate.c",
+            "if (entry->item & denied)",
+            "if (entry->item & denied && (denied | entry->item) & DENIES_WRITE)",
+        ),
     ),
     bug(
         "another-entry-permits",
@@ -273,11 +286,13 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "Where an entry does not permit an access, another one there is asked.",
         (
             "translate.c",
-            "\t\tif (!(mapping->perm & access))",
-            "\t\tfor (size_t at = 0; !(mapping->perm & access) && at < table->index.count; at++)\n"
-            "\t\t\tif (table->index.entries[at].start <= address && table->index.entries[at].last >= address)\n"
-            "\t\t\t\tmapping = table->index.entries[at].mapping;\n"
-            "\t\tif (!(mapping->perm & access))",
+            "\t\tif (entry->item & denied)",
+            "\t\tfor (struct spot at = spot; entry->item & denied && at.place < index->count;\n"
+            "\t\t     at = index_next(index, at))\n"
+            "\t\t\tif (address - index_entry(index, at)->start <=\n"
+            "\t\t\t    ((struct item *)entry_item(index_entry(index, at)))->span)\n"
+            "\t\t\t\tentry = index_entry(index, at);\n"
+            "\t\tif (entry->item & denied)",
         ),
     ),
     bug(
@@ -296,7 +311,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "host-of-the-first-byte",
         "offset within an entry",
         "Each segment begins where its entry does.",
-        ("translate.c", "mapping->host + (address - mapping->first)", "mapping->host"),
+        ("translate.c", ".host = address + entry->delta", ".host = entry->start + entry->delta"),
     ),
     bug(
         "segments-are-joined",
@@ -320,11 +335,11 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "What the IOTLB does not have is looked up in the memory table.",
         (
             "device.c",
-            "\terror = table_walk(table, addr",
-            "\terror = table_walk(table, addr, length, access, segments, room, reach);\n"
-            "\tif (error == -EFAULT && device->has_iotlb && !reach->bytes && device->table.index.count)\n"
+            "\terror = walk(table_index(table), addr",
+            "\terror = walk(table_index(table), addr, length, access, -EPERM, segments, room, reach);\n"
+            "\tif (error == -EFAULT && device->has_iotlb && !reach->bytes && device->table.next_out)\n"
             "\t\ttable = &device->table;\n"
-            "\terror = table_walk(table, addr",
+            "\terror = walk(table_index(table), addr",
         ),
     ),
 )
@@ -355,9 +370,10 @@ MANY_ENTRIES_BUGS: tuple[Bug, ...] = (
         "An invalidation takes eight entries, and no more.",
         (
             "table.c",
-            "if (mapping->first <= last && mapping->last >= first) {",
-            "if (mapping->first <= last && mapping->last >= first && at - from < 8) {",
+            "\tstruct spot spot;\n\n\tif (last < first)",
+            "\tstruct spot spot;\n\tint n = 0;\n\n\tif (last < first)",
         ),
+        ("table.c", "&& entry->start <= last) {", "&& entry->start <= last && ++n <= 8) {"),
     ),
     bug(
         "sixteen-entries-at-once",
@@ -365,9 +381,11 @@ MANY_ENTRIES_BUGS: tuple[Bug, ...] = (
         "An invalidation takes sixteen entries, and no more.",
         (
             "table.c",
-            "if (mapping->first <= last && mapping->last >= first) {",
-            "if (mapping->first <= last && mapping->last >= first && at - stays < 16) {",
+            "\tstruct spot spot;\n\n\tif (last < first)",
+            "\tstruct spot spot;\n\tint n = 0;\n\n\tif (last < first)",
         ),
+        ("table.c", "&& entry->start <= last) {", "&& entry->start <= last && n < 16) {"),
+        ("table.c", "\t\tif (pull(table, spot))\n", "\t\tn++;\n\t\tif (pull(table, spot))\n"),
     ),
     bug(
         "two-segments-used",
