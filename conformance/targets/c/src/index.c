@@ -145,7 +145,8 @@ static struct spot place_for(const struct index *index, const struct entry *new)
 
 void pool_init(struct pool *pool, const struct memory *memory, uint32_t largest)
 {
-	*pool = (struct pool){.memory = *memory, .largest = largest ? largest : DEFAULT_BLOCK};
+	/* A block of one could not be split. */
+	*pool = (struct pool){.memory = *memory, .largest = !largest ? DEFAULT_BLOCK : largest > 1 ? largest : 2};
 }
 
 static size_t block_size(size_t room)
