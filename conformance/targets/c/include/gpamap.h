@@ -79,7 +79,7 @@ struct gpamap_config {
 	void *context;
 
 	/* How many slots are kept, and copied when one of them is changed, together: at most 512. More make lookups
-	 * faster and changes slower. 0: 32. 1: 2. */
+	 * faster and changes slower. 0: 40. 1: 2. */
 	uint32_t largest_block;
 };
 

@@ -4,13 +4,15 @@
 
 #include "index.h"
 
-#define DEFAULT_BLOCK 32
+#define DEFAULT_BLOCK 40
 #define HINTS_PER_ENTRY 8 /* of one byte in blocks with room for at most NARROW */
 #define NARROW 256
+#define FEW_HINTS 4 /* with less than one in so many of these, they are made anew */
 #define HINTS_PER_PLACE 8 /* of two bytes */
 #define HINTS_AT_ONCE 8   /* bytes are written, so there is room for as many more */
-#define ROOM_GRAIN 4u
+#define ROOM_GRAIN 2u
 #define SMALLEST_PLACES 4
+#define KEPT 32 /* for so many entries in use there is room for one in free blocks */
 #define SMALLEST_CLUSTER 4
 #define CROWD 4 /* if more than 1 in so many entries have no hint, hints do not help */
 #define ALIGNMENT 32u /* no entry lies across two cache lines */
@@ -38,7 +40,10 @@ static size_t run_seek(const struct run *run, uint64_t address)
 {
 	const struct entry *entry = run_guess(run, address);
 
-	return entry ? (size_t)(entry - run->entries) : run_search(run, address);
+	/* The start of a place may lie before all of its entries, and after the reach of the place before. */
+	if (entry && (entry == run->entries || entry[-1].reach < address))
+		return (size_t)(entry - run->entries);
+	return run_search(run, address);
 }
 
 /* As index_seek, where hints have not led to the entry. */
@@ -57,13 +62,13 @@ struct spot index_search(const struct index *index, uint64_t address)
 /* The first of the entries low .. high - 1 with start >= `start`; `high` if there is none. */
 static size_t search_start(const struct entry *entries, size_t low, size_t high, uint64_t start)
 {
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+	size_t left = high - low;
 
-		if (entries[middle].start < start)
-			low = middle + 1;
-		else
-			high = middle;
+	while (left) {
+		size_t half = (left + 1) / 2;
+
+		low += entries[low + half - 1].start < start ? half : 0;
+		left -= half;
 	}
 	return low;
 }
@@ -76,13 +81,14 @@ struct spot index_next(const struct index *index, struct spot spot)
 	return spot;
 }
 
-/* The first entry with start >= `start`. Whatever does not reach `start` starts before it. */
+/* The first entry with start >= `start`. Whatever does not reach `start` starts before it; and where nothing overlaps, what
+ * does reach it does not. */
 struct spot index_from(const struct index *index, uint64_t start)
 {
-	struct run run = places_of(index);
-	struct spot spot = {run_seek(&run, start), 0};
+	struct spot spot = index_seek(index, start);
+	const struct entry *entry = index_entry(index, spot);
 
-	if (spot.place == index->count)
+	if (!entry || entry->start >= start)
 		return spot;
 	if (spot.place + 1 < index->count && index->places[spot.place + 1].start < start)
 		spot.place = search_start(index->places, spot.place + 2, index->count, start) - 1;
@@ -222,7 +228,7 @@ static void pool_give(struct pool *pool, struct block *block)
 		pool->spare = block;
 		return;
 	}
-	if (pool->kept + block->room > pool->held / 8 && (pool->spare || !pool->keeps_spare)) {
+	if (pool->kept + block->room > pool->held / KEPT && (pool->spare || !pool->keeps_spare)) {
 		block_free(pool, block);
 		return;
 	}
@@ -315,6 +321,11 @@ static size_t slot_behind(const struct run *run, uint64_t address)
 	return ((address - run->base) >> run->shift) + 1;
 }
 
+static void *hints_of(const struct entry *place)
+{
+	return place->block->entries + place->room;
+}
+
 /* Make the hints that name entries from .. to. All but the last are written eight bytes at a time, and so past their end.
  * Returns how many of these entries no hint names. */
 static size_t fill_hints(const struct run *run, void *hints, size_t from, size_t to)
@@ -368,7 +379,7 @@ static bool hint_part(struct entry *place, size_t first, size_t last)
 	place->shift = (uint8_t)shift_for(span, (size_t)place->count * HINTS_PER_ENTRY);
 	place->slots = (uint16_t)((span >> place->shift) + 1);
 	run = entries_of(place);
-	return fill_hints(&run, place->block->entries + place->room, first, last) > (last - first + 1) / CROWD;
+	return fill_hints(&run, hints_of(place), first, last) > (last - first + 1) / CROWD;
 }
 
 static bool has_overlap(const struct entry *place)
@@ -419,25 +430,55 @@ static void make_directory(struct index *index)
 	index->moved = 0;
 	index->new_hints = true;
 	run = places_of(index);
+	run.slots = index->slots;
 	index->dense = fill_hints(&run, index->hints, 0, index->count - 1) > index->count / CROWD;
 }
 
-/* Places behind the address have moved up (or down) by one: so do their names, four at a time. */
-static void move_hints(struct index *index, uint64_t address, bool up)
+/* Entries behind the address have moved up (or down) by one: so do their names, eight bytes at a time. */
+static void move_hints(const struct run *run, void *hints, uint64_t address, bool up)
 {
-	const struct run run = places_of(index);
-	const uint64_t ones = UINT64_C(0x0001000100010001);
-	size_t slot = slot_behind(&run, address);
-	char *at = (char *)index->hints + slot * sizeof(uint16_t);
+	unsigned int width = run->wide ? 2 : 1;
+	uint64_t ones = run->wide ? UINT64_C(0x0001000100010001) : UINT64_C(0x0101010101010101);
+	size_t slot = slot_behind(run, address);
 
-	index->moved++;
-	for (; slot < index->slots; slot += 4, at += sizeof(ones)) {
+	for (; slot < run->slots; slot += HINTS_AT_ONCE / width) {
+		char *at = (char *)hints + slot * width;
 		uint64_t names;
 
 		memcpy(&names, at, sizeof(names));
 		names = up ? names + ones : names - ones;
 		memcpy(at, &names, sizeof(names));
 	}
+}
+
+/* An entry was inserted into a block: mend the hints, or drop them. */
+static void hint_inserted(struct entry *place, size_t at)
+{
+	const struct entry *entries = place->block->entries;
+	uint64_t slot = (entries[at].reach - place->start) >> place->shift;
+	size_t most = (size_t)place->room * HINTS_PER_ENTRY;
+	struct run run;
+
+	if (entries[at].start < place->start || slot >= most || place->slots * (size_t)FEW_HINTS < most ||
+	    (at && entries[at].start <= entries[at - 1].reach) ||
+	    (at + 1u < place->count && entries[at + 1].start <= entries[at].reach)) {
+		place->slots = 0;
+		return;
+	}
+	if (slot >= place->slots)
+		place->slots = (uint16_t)(slot + 1);
+	run = entries_of(place);
+	move_hints(&run, hints_of(place), entries[at].reach, true);
+	fill_hints(&run, hints_of(place), at, at);
+}
+
+/* The entry that reached `reach` was removed from a block. */
+static void hint_removed(struct entry *place, uint64_t reach)
+{
+	struct run run = entries_of(place);
+
+	if (place->slots)
+		move_hints(&run, hints_of(place), reach, false);
 }
 
 /* ---- Places ---- */
@@ -467,7 +508,7 @@ static void use_later(struct pool *pool, struct index *index)
 /* See to it that `index` has room for one more place, and `other` when it follows. */
 static int make_room(struct pool *pool, struct index *index, struct index *other)
 {
-	size_t room = index->room ? index->room * 2 : SMALLEST_PLACES;
+	size_t room = index->room + index->room / 4 + SMALLEST_PLACES;
 	struct entry *places, *later;
 
 	if (index->count < index->room)
@@ -531,16 +572,30 @@ static void note_overlap(struct index *index, size_t place)
 	note_change(index, place, place + 1);
 }
 
+/* The reach of places from .. to - 1 has changed: so has what comes before the one at `to`. */
+static void hint_places(struct index *index, size_t from, size_t to)
+{
+	struct run run = places_of(index);
+
+	run.slots = index->slots;
+	if (!index->slots)
+		return;
+	fill_hints(&run, index->hints, from, to < index->count ? to : index->count - 1);
+	index->new_hints = true;
+}
+
 /* The entries of a place have changed: make its own fields right, and the reach of those behind. */
 static void settle(struct index *index, size_t place)
 {
 	struct entry *places = index->places;
-	uint64_t before = places[place].reach;
+	const uint64_t was = places[place].reach;
+	uint64_t before = was;
 	uint64_t reach = place ? places[place - 1].reach : 0;
 	uint64_t own = last_entry(&places[place])->reach;
 	size_t end = place + 1;
 
-	places[place].start = places[place].block->entries[0].start;
+	if (!places[place].slots)
+		places[place].start = places[place].block->entries[0].start;
 	places[place].reach = reach > own ? reach : own;
 	/* The next place reached further than this one did: by its own entries, which suffice. */
 	if (end < index->count && places[end].reach > before && places[end].reach >= places[place].reach)
@@ -554,12 +609,19 @@ static void settle(struct index *index, size_t place)
 	note_change(index, place, end);
 	for (own = place; own <= end && own < index->count; own++)
 		note_overlap(index, own);
-	if (index->slots) {
-		const struct run run = places_of(index);
+	if (end > place + 1 || places[place].reach != was)
+		hint_places(index, place, end);
+}
 
-		fill_hints(&run, index->hints, place, end < index->count ? end : end - 1);
-		index->new_hints = true;
-	}
+/* Places behind the address have moved. */
+static void move_places(struct index *index, uint64_t address, bool up)
+{
+	struct run run = places_of(index);
+
+	run.slots = index->slots;
+	move_hints(&run, index->hints, address, up);
+	index->moved++;
+	index->new_hints = true;
 }
 
 /* Put a place behind `before`, which has given part of its entries to it. */
@@ -567,8 +629,7 @@ static void insert_place(struct index *index, size_t before, struct entry new)
 {
 	size_t at = before + 1;
 
-	if (index->slots)
-		move_hints(index, index->places[before].reach, true);
+	move_places(index, index->places[before].reach, true);
 	memmove(&index->places[at + 1], &index->places[at], (index->count - at) * sizeof(new));
 	index->places[at] = new;
 	index->count++;
@@ -585,8 +646,7 @@ static void remove_place(struct pool *pool, struct index *index, size_t at)
 	index->count--;
 	memmove(&index->places[at], &index->places[at + 1], (index->count - at) * sizeof(*index->places));
 	note_change(index, at, at);
-	if (index->slots)
-		move_hints(index, reach, false);
+	move_places(index, reach, false);
 	if (at < index->count)
 		settle(index, at);
 }
@@ -606,9 +666,12 @@ static struct entry *own(struct pool *pool, struct index *index, size_t place, s
 	if (!new)
 		return NULL;
 	memcpy(new->entries, old->entries, at->count * sizeof(*new->entries));
+	if (at->wide == (new->room > NARROW) && at->slots <= new->room * HINTS_PER_ENTRY)
+		memcpy(new->entries + new->room, old->entries + old->room, (size_t)at->slots << at->wide);
+	else
+		at->slots = 0;
 	at->block = new;
 	at->room = (uint16_t)new->room;
-	at->slots = 0;
 	retire(pool, old);
 	note_change(index, place, place + 1);
 	return new->entries;
@@ -707,6 +770,8 @@ int index_insert(struct pool *pool, struct index *index, struct index *other, st
 	if (spot.at && new.reach < entries[spot.at - 1].reach)
 		new.reach = entries[spot.at - 1].reach;
 	entries[spot.at] = new;
+	if (place->slots)
+		hint_inserted(place, spot.at);
 	settle(index, spot.place);
 	index->entries++;
 	pool->held++;
@@ -749,8 +814,10 @@ static void join(struct pool *pool, struct index *index, size_t place)
 	for (at = left->count - right->count; at < left->count && entries[at].reach < reach; at++)
 		entries[at].reach = reach;
 	left->reach = right->reach;
+	left->slots = 0;
 	remove_place(pool, index, place + 1);
 	settle(index, place);
+	hint_places(index, place, place + 1);
 }
 
 /* Remove an entry whose place was opened. */
@@ -770,6 +837,7 @@ void index_remove(struct pool *pool, struct index *index, struct spot spot)
 	place->count--;
 	memmove(&entries[spot.at], &entries[spot.at + 1], (place->count - spot.at) * sizeof(*entries));
 	reach_anew(entries, spot.at, place->count, removed, reach);
+	hint_removed(place, removed);
 	settle(index, spot.place);
 	if (spot.place + 1 < index->count)
 		join(pool, index, spot.place);
@@ -818,7 +886,7 @@ void index_seal(struct pool *pool, struct index *index)
 	for (at = index->same_front; at < index->count - index->same_back; at++) {
 		if (!index->places[at].block->fresh)
 			continue;
-		while (!hint_block(&index->places[at], &cut))
+		while (!index->places[at].slots && !hint_block(&index->places[at], &cut))
 			if (index->count == index->room || split(pool, index, at, cut))
 				break;
 		index->places[at].block->fresh = false;

@@ -176,9 +176,11 @@ static int insert_slot(struct gpamap_view *view, struct gpamap_view *other, stru
 	return 0;
 }
 
-static int open_at(struct gpamap *map, struct index *index, uint64_t start, struct slot *slot)
+/* Find the entry of a slot, and make ready for its removal. */
+static int open_at(struct gpamap *map, struct index *index, uint64_t start, struct slot *slot, struct spot *spot)
 {
-	return index_open(&map->pool, index, index_find(index, start, item_for(slot)));
+	*spot = index_find(index, start, item_for(slot));
+	return index_open(&map->pool, index, *spot);
 }
 
 /* Take `old` out and put `new` in; either may be NULL. ENOMEM: no memory, and no change. */
@@ -187,20 +189,22 @@ int view_replace(struct gpamap_view *view, struct gpamap_view *other, struct slo
 	struct gpamap *map = view->map;
 	uint32_t word = old ? old->word : new->word;
 	struct index *by_gpa = &view->spaces[space_of(word)].by_gpa;
+	struct index *by_hva = &view->by_hva;
+	struct spot at_gpa, at_hva;
 
 	/* What can fail comes first. Both are there for a moment. */
 	if (new && insert_slot(view, other, new))
 		return -ENOMEM;
-	if (old && (open_at(map, by_gpa, old->first, old) || open_at(map, &view->by_hva, old->host, old))) {
+	if (old && (open_at(map, by_gpa, old->first, old, &at_gpa) || open_at(map, by_hva, old->host, old, &at_hva))) {
 		if (new) {
 			take_out(map, by_gpa, new->first, new);
-			take_out(map, &view->by_hva, new->host, new);
+			take_out(map, by_hva, new->host, new);
 		}
 		return -ENOMEM;
 	}
 	if (old) {
-		take_out(map, by_gpa, old->first, old);
-		take_out(map, &view->by_hva, old->host, old);
+		index_remove(&map->pool, by_gpa, at_gpa);
+		index_remove(&map->pool, by_hva, at_hva);
 	}
 	view->spaces[space_of(word)].by_id[id_of(word)] = new;
 	return 0;
