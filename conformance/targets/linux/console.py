@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import deque
 from pathlib import Path
 
 # The kernel's own words for "this is a bug", each at the start of its report.
@@ -26,12 +27,17 @@ ALARMS = (
     "self-detected stall",
 )
 READY = "gpaspec: ready"  # what is said before is about the boot
+MOST_LINES = 60  # are kept
 VECTOR = re.compile(r"gpaspec: vector (\d+)")
 
 
 class Console:
-    """The file that has all that was said. `alarmed` is whether a bug was reported since the guest program is ready,
-    `blamed` the vector that had begun last when the first was reported, if that is known."""
+    """The file that has all that was said.
+
+    `alarmed` is whether a bug was reported since the guest program is ready, `blamed` the vector that had begun last
+    when the first was reported, if that is known. `lines` are the last that were said, while that vector ran if there
+    is one.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,6 +46,9 @@ class Console:
         self.ready = False
         self.vector: int | None = None
         self.taken = 0
+        self.lines: deque[str] = deque(maxlen=MOST_LINES)
+        self.over = False  # another vector has begun after the one that is blamed
+        self.rest = ""
 
     def read(self) -> None:
         """Take the lines that were said since this was last asked."""
@@ -51,11 +60,15 @@ class Console:
                 text = file.read()
             whole = text.rfind(b"\n") + 1  # a line that is not whole yet is read again
             self.taken += whole
+            self.rest = text[whole:].decode(errors="replace")
             for line in text[:whole].decode(errors="replace").splitlines():
                 self.take(line)
 
     def take(self, line: str) -> None:
         begun = VECTOR.search(line)
+        self.over |= bool(begun) and self.alarmed
+        if line.strip() and not self.over:
+            self.lines.append(line.rstrip())
         if READY in line:
             self.ready = True
             self.forget()
@@ -63,6 +76,10 @@ class Console:
             self.vector = int(begun[1])
         elif not self.alarmed and any(alarm in line for alarm in ALARMS):
             self.alarmed, self.blamed = True, self.vector
+
+    def last_lines(self) -> list[str]:
+        self.read()
+        return [*self.lines, *([self.rest] if self.rest.strip() and not self.over else [])]
 
     def begin(self) -> None:
         """The guest program said hello: without a word about that on the console, what is there so far is of the

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.target import TargetUnavailable
-from conformance.targets.linux.console import Console
+from conformance.targets.linux.console import MOST_LINES, Console
 from conformance.targets.linux.flat import Frame, FrameReader
 from conformance.targets.linux.flat_step import Garbled
 
 QEMU = "qemu-system-x86_64"
 RESULT_PORT = 0xE9
-TAIL_LINES = 60
 
 
 @dataclass(frozen=True)
@@ -132,11 +131,10 @@ class Machine:
 
     def last_words(self) -> str:
         """The end of the console, and what QEMU itself complained about."""
-        lines: list[str] = []
-        for name in ("console", "stderr"):
-            with contextlib.suppress(OSError):
-                text = (self.directory / name).read_bytes().decode(errors="replace").replace("\r", "")
-                lines += [line for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+        lines = self.console.last_lines()
+        with contextlib.suppress(OSError):
+            text = (self.directory / "stderr").read_text(errors="replace")
+            lines += [line for line in text.splitlines() if line.strip()][-MOST_LINES:]
         return "\n".join(lines)
 
     def kill(self) -> None:

@@ -67,6 +67,21 @@ def test_a_line_in_pieces_is_one_line(console: Console) -> None:
     )
 
 
+def test_what_was_said_while_the_vector_ran_is_kept(console: Console) -> None:
+    said(console, READY, vector(1), vector(2), BUG, "more\r\n\r\n", vector(3), "of another\r\n" * 100, "cut")
+    assert [line.partition("] ")[2] or line for line in console.last_lines()[-3:]] == [
+        "gpaspec: vector 2",
+        "BUG: unable to handle page fault",
+        "more",
+    ]
+
+
+def test_without_a_report_the_last_lines_are_kept(console: Console) -> None:
+    said(console, "one\r\n" * 100, READY, "two\r\n", "not whole")
+    assert console.last_lines()[-3:] == ["[    2.0] gpaspec: ready", "two", "not whole"]
+    assert len(console.last_lines()) == 61
+
+
 def test_no_file_is_no_report(tmp_path: Path) -> None:
     none = Console(tmp_path / "none")
     none.begin()
