@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,11 @@ from conformance.conclusion import Conclusion, conclusion
 from conformance.files import DIRECTORY, VectorFileError, load_vectors
 from conformance.generate.build import SEED
 from conformance.lastrun import LastRun, last_run
+from conformance.proving import explain_theorem, keep_document, proofs_are_there, proofs_module, prove_all
 from conformance.registry import TARGETS, UnknownTarget, default_names, plans_for
 from conformance.report import print_reports, reports_json
 from conformance.runner import OUT
-from conformance.running import kernel_options, plans_or_fail, progress_bar, run_plans
+from conformance.running import kernel_options, plans_or_fail, run_plans
 from conformance.terminal import HARNESS_FAILED, Failure, console
 from conformance.vector import NoSuchVectors, Vector
 from conformance.vector import chosen as vectors_chosen
@@ -251,24 +251,6 @@ def run(kernels: tuple[str, ...], modules: Path | None, out: Path, as_json: bool
 # prove -----------------------------------------------------------------------------------------------------------
 
 
-def proofs_are_there() -> bool:
-    return importlib.util.find_spec("proofs.run") is not None
-
-
-def proofs_module() -> Any:
-    return importlib.import_module("proofs.run")
-
-
-def prove_all(pattern: str | None, quiet: bool) -> Any:
-    """Judge theorems with progress on a terminal."""
-    proofs = proofs_module()
-    contracts = importlib.import_module("proofs.crosshair").contracts_of
-    total = len(proofs.selected(pattern)) + sum(len(contracts(name)) for name in proofs.selected_contracts(pattern))
-    with progress_bar(quiet) as progress:
-        task = progress.add_task("theorems and contracts", total=total)
-        return proofs.prove(pattern, on_progress=lambda verdict: progress.advance(task))
-
-
 if proofs_are_there():
 
     @main.command()
@@ -300,34 +282,6 @@ if proofs_are_there():
         else:
             console.print(proofs.matrix_table(report))
         sys.exit(0 if document["passed"] else 1)
-
-
-def explain_theorem(asked: str | None, found: Sequence[Any], as_json: bool) -> None:
-    """Show a theorem in full; without one, or with several, say which there are. Exit status 1 if it is not proved."""
-    if len(found) != 1:
-        for one in found:
-            click.echo(f"{one.id:40}  {one.sentence}")
-        which = "no theorem was named" if asked is None else f"{len(found)} theorems have {asked!r} in id or sentence"
-        raise Failure(f"{which}: `gpaspec prove --explain ID` shows one in full")
-    proofs = proofs_module()
-    verdict = proofs.judge(found[0])
-    if as_json:
-        click.echo(json.dumps(proofs.as_json(proofs.Report((verdict,), (), verdict.seconds)), indent=1))
-    else:
-        click.echo(proofs.explanation(verdict))
-    if verdict.status != proofs.PROVED:
-        sys.exit(1)
-
-
-def keep_document(path: Path, document: Any) -> None:
-    """Write JSON; a file that is there stays as it is until the new one is whole."""
-    new = path.with_suffix(".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(document, indent=1) + "\n")
-        new.replace(path)
-    except OSError as error:
-        raise Failure(f"{path}: {error.strerror}") from error
 
 
 # fuzz ------------------------------------------------------------------------------------------------------------

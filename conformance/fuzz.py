@@ -3,7 +3,7 @@
 A *stream* is a profile and a kind of sequence, for the targets that can be asked it: anything at all for those that
 compute (models, C library), what reaches real rings for the kernel's code in user space, what reaches real memory for
 booted kernels. The same seed gives the same sequences. A step at which a target does otherwise and that is no known
-deviation (`conformance.known`) is a finding: it is made as short as it goes, and can be kept as a vector.
+deviation (`conformance.known`) is a finding: `conformance.shrink` makes it as short as it goes, and a vector.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from itertools import count, pairwise
 from multiprocessing import get_context
 from typing import Any
 
-from conformance.generate.build import Draft, vector_under
 from conformance.generate.sequences import Walk as MemslotWalk
 from conformance.generate.sequences import is_suitable, with_reading_back
 from conformance.generate.vhost.random_requests import operations_of_kernels, sequence
@@ -38,7 +37,6 @@ from conformance.target import (
     TargetFailed,
     Trial,
 )
-from conformance.vector import Vector
 from conformance.verdict import steps_that_differ
 from spec.memslots.slot import EMPTY_VM
 from spec.outcome import MessageTaken, Outcome, Ran
@@ -56,7 +54,6 @@ LENGTH = 60  # requests of a sequence
 CHUNK = 50  # sequences between two looks at clock and keyboard
 KERNEL_CHUNK = 300  # for a target that has to boot
 OPEN_SEQUENCES = 10  # one in so many may meet situations that are known; the others are kept away from them
-SECONDS_TO_SHRINK = 60.0
 
 # Kinds of sequences: anything; maps and messages without rings; tables without overlaps and without an IOTLB; what the
 # kernel's code in user space, a booted kernel can be asked; and those of the other subject.
@@ -459,59 +456,3 @@ def computed_chunks(
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-# Findings -------------------------------------------------------------------------------------------------------------
-
-
-def shows(stream: Stream, name: str, seed: int, requests: Sequence[Any]) -> Finding | None:
-    """The finding that a sequence still shows, or None."""
-    if not requests or not can_be_asked(stream, requests):
-        return None
-    outcomes, known = expected(replace(stream, targets=(name,)), requests)
-    end = known.get(name, (len(requests), ""))[0]
-    if not end:
-        return None
-    tally = Tally()
-    answer = next(iter(started(name, stream.profile).run([Trial("shrinking", tuple(requests[:end]))])))
-    environment = ENVIRONMENTS.get((name, stream.profile))
-    judged(stream, seed, name, requests[:end], outcomes, answer, tally, environment)
-    return tally.findings[0] if tally.findings else None
-
-
-def shrunk(finding: Finding, seconds: float = SECONDS_TO_SHRINK) -> Finding:
-    """The finding with as few requests as show it: what comes after it goes, then one after another what can."""
-    until = time.monotonic() + seconds
-    best = finding
-    whole = list(finding.requests[: finding.step + 1])
-    again = shows(finding.stream, finding.target, finding.seed, whole)
-    if again is None:
-        return finding  # it does not come again: shown as it was
-    best = replace(again, requests=tuple(whole))
-    shorter = True
-    while shorter and time.monotonic() < until:
-        shorter = False
-        index = len(best.requests) - 2
-        while index >= 0 and time.monotonic() < until:
-            without = best.requests[:index] + best.requests[index + 1 :]
-            again = shows(finding.stream, finding.target, finding.seed, without)
-            if again is not None:
-                best = replace(again, requests=without[: again.step + 1])
-                shorter = True
-            index = min(index - 1, len(best.requests) - 2)
-    return best
-
-
-def vector_of(finding: Finding) -> Vector:
-    """The finding as a vector, which any target can be checked with."""
-    return vector_under(
-        finding.stream.profile,
-        Draft(
-            title=f"random operations that {finding.target} does otherwise",
-            family="KVM.SLOT" if finding.stream.kind == MEMSLOTS else "VHOST.TABLE",
-            requests=finding.requests,
-            because=f"{finding.target} differs at step {finding.step}",
-            generator="fuzz",
-            seed=finding.seed,
-        ),
-    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from conformance import fuzz
+from conformance import fuzz, shrink
 from conformance.codec import outcome_json
 from conformance.explain import explain_lines
 from conformance.files import file_text
@@ -73,7 +73,7 @@ def run(
             tally = fuzz.run(
                 streams, seed, fuzz.Budget(operations, seconds), jobs, lambda done: progress.advance(task, done)
             )
-        return Result(targets, tally, tuple(kept(fuzz.shrunk(one), out) for one in tally.findings[:5]))
+        return Result(targets, tally, tuple(kept(shrink.shrunk(one), out) for one in tally.findings[:5]))
     except (TargetUnavailable, TargetFailed, UnknownTarget) as error:
         raise Failure(str(error)) from error
     finally:
@@ -111,7 +111,7 @@ def prepare(targets: Sequence[str]) -> None:
 
 def kept(finding: fuzz.Finding, out: Path) -> tuple[fuzz.Finding, Path]:
     """Write the finding as a file with one vector."""
-    vector = fuzz.vector_of(finding)
+    vector = shrink.vector_of(finding)
     path = out / "fuzz" / f"{vector.id}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def show(result: Result, seed: int) -> None:
 
 
 def show_finding(finding: fuzz.Finding, path: Path) -> None:
-    vector = fuzz.vector_of(finding)
+    vector = shrink.vector_of(finding)
     lines = [f"{finding.target} does otherwise (sequence seed {finding.seed}, {finding.stream.name()}):"]
     lines += explain_lines(vector, {})
     lines.append("")

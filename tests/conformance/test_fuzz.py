@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from conformance import fuzz
+from conformance import fuzz, shrink
 from conformance.cli import main
 from conformance.files import load_file
 from conformance.fuzz import ANY, KERNEL, MAPS, SOURCE, Budget, Finding, Stream, Tally
@@ -86,18 +86,18 @@ def test_a_wrong_target_is_found_and_the_finding_is_made_short() -> None:
     stream = wrong()
     found = [one for one in fuzz.run_chunk(stream, range(60)).findings if not one.trouble]
     assert found
-    short = fuzz.shrunk(found[0])
+    short = shrink.shrunk(found[0])
     assert len(short.requests) <= 4, short.requests
     assert short.step == len(short.requests) - 1
-    assert fuzz.shows(stream, "spec", 0, short.requests) is not None
+    assert shrink.shows(stream, "spec", 0, short.requests) is not None
     for index in range(len(short.requests) - 1):
-        assert fuzz.shows(stream, "spec", 0, short.requests[:index] + short.requests[index + 1 :]) is None
+        assert shrink.shows(stream, "spec", 0, short.requests[:index] + short.requests[index + 1 :]) is None
 
 
 def test_a_crash_is_a_finding() -> None:
     stream = wrong()
     table = SetMemTable(regions=tuple(Region(page * 4096, 4096, 2**44) for page in range(17)))
-    finding = fuzz.shows(stream, "spec", 0, (SetOwner(), table))
+    finding = shrink.shows(stream, "spec", 0, (SetOwner(), table))
     assert finding is not None and finding.trouble == "crashed: out of memory"
 
 
@@ -106,7 +106,7 @@ def test_a_finding_is_kept_as_a_vector_that_can_be_read_again(tmp_path: Path) ->
 
     stream = wrong()
     found = next(one for one in fuzz.run_chunk(stream, range(60)).findings if not one.trouble)
-    short, path = kept(fuzz.shrunk(found), tmp_path)
+    short, path = kept(shrink.shrunk(found), tmp_path)
     (vector,) = load_file(path).vectors
     assert tuple(one.request for one in vector.steps) == short.requests
     assert vector.seed == found.seed
