@@ -11,17 +11,17 @@
 #endif
 #define WORDS ((PAGES + 63) / 64)
 
-void *map_alloc(struct gpamap *map, size_t size)
+void *memory_take(const struct memory *memory, size_t size)
 {
-	(void)map;
+	(void)memory;
 	return calloc(1, size);
 }
 
-void map_free(struct gpamap *map, void *memory, size_t size)
+void memory_give(const struct memory *memory, void *block, size_t size)
 {
-	(void)map;
-	(void)size;
-	free(memory);
+	(void)memory;
+	CLAIM(size == __CPROVER_OBJECT_SIZE(block), "as much is given back as was taken");
+	free(block);
 }
 
 /* Any log of 1 .. PAGES pages. */
@@ -69,7 +69,8 @@ void begin(void)
 {
 	uint64_t npages = 1 + any_below(PAGES);
 	bool all_set = nondet_bool();
-	struct log *log = log_new(NULL, npages, all_set);
+	struct gpamap map = {0};
+	struct log *log = log_new(&map, npages, all_set);
 	uint64_t page = any_below(WORDS * 64);
 
 	if (log) {
@@ -80,7 +81,8 @@ void begin(void)
 	WITNESS(!log, "out of memory");
 	WITNESS(log && all_set && npages == 128, "the last word is full");
 	WITNESS(log && all_set && npages == 129, "the last word has one page");
-	log_free(NULL, log);
+	if (log)
+		log_free(&map, log);
 }
 
 void mark(void)

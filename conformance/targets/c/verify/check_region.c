@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is asked of a slot: every check against sums that cannot wrap. All 64-bit values of all numbers. */
+#include <stdlib.h>
+
 #include "verify.h"
 
 #include "region.c"
@@ -76,15 +78,41 @@ void place(void)
 	WITNESS(result == -EEXIST, "EEXIST");
 }
 
+void *memory_take(const struct memory *memory, size_t size)
+{
+	(void)memory;
+	return calloc(1, size);
+}
+
+void made(void)
+{
+	struct gpamap map = {.initially_set = nondet_bool()};
+	struct gpamap_region region = any_region();
+	struct slot *slot;
+
+	ASSUME(region.size && !(region.flags & GPAMAP_LOG_DIRTY_PAGES));
+	ASSUME((wide)region.gpa + region.size < TWO_TO_64);
+	slot = new_slot(&map, &region, NULL);
+	if (slot) {
+		CLAIM(slot->first == region.gpa && slot->host == region.hva && slot->flags == region.flags,
+		      "the numbers of the request");
+		CLAIM((wide)last_of(slot) == (wide)region.gpa + region.size - 1, "up to its exact last byte");
+		CLAIM(slot->word == region.slot && slot->item.rank == region.slot && !slot->log, "by its word, without log");
+	}
+	WITNESS(slot, "there is memory");
+	WITNESS(!slot, "there is none");
+	free(slot);
+}
+
 void slot_kept(void)
 {
-	struct slot old = {.first = nondet_u64(), .last = nondet_u64(), .host = nondet_u64(), .flags = nondet_u32()};
+	struct slot old = {.item.span = nondet_u64(), .host = nondet_u64(), .flags = nondet_u32()};
 	struct gpamap_region region = any_region();
 	int result;
 
-	ASSUME(old.first <= old.last && (wide)old.last - old.first + 1 < TWO_TO_64);
+	ASSUME((wide)old.item.span + 1 < TWO_TO_64); /* no slot is the whole space: check_request */
 	result = check_against_old(&region, &old);
-	CLAIM((result == 0) == (region.hva == old.host && region.size == (wide)old.last - old.first + 1 &&
+	CLAIM((result == 0) == (region.hva == old.host && region.size == (wide)old.item.span + 1 &&
 				(region.flags & GPAMAP_READONLY) == (old.flags & GPAMAP_READONLY)),
 	      "host address, size and read-only stay");
 	WITNESS(result == 0, "they do");

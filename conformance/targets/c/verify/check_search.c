@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The search in an index, against its definition entry by entry. Any content of ENTRIES entries at most, all addresses. */
+/* Searches, against their definition entry by entry. Whatever the hints say, and for all addresses. */
 #include "verify.h"
 
 #include "index.c"
+
+#include "any_index.h"
 
 #ifndef ENTRIES
 #define ENTRIES 8
@@ -12,70 +14,116 @@ void *memory_take(const struct memory *memory, size_t size);
 void memory_give(const struct memory *memory, void *block, size_t size);
 
 static struct entry entries[ENTRIES];
+static uint16_t hints[SLOTS]; /* also read as bytes */
 
-/* Any index. Of its entries only that is assumed which a search needs: the running maximum never falls. */
-static struct index any_index(void)
+/* A run without hints: nothing is assumed but that the reach never falls. */
+void search(void)
 {
-	struct index index = {.entries = entries, .count = any_below(ENTRIES + 1), .room = ENTRIES};
-	size_t i;
-
-	for (i = 0; i < ENTRIES; i++) {
-		entries[i] = (struct entry){.start = nondet_u64(),
-					    .last = nondet_u64(),
-					    .reach = nondet_u64(),
-					    .rank = nondet_u64()};
-		if (i)
-			ASSUME(entries[i - 1].reach <= entries[i].reach);
-	}
-	return index;
-}
-
-/* The rest of what holds of an index: order, whole ranges, and an exact maximum. */
-static void assume_exact(void)
-{
-	uint64_t reach = 0;
-	size_t i;
-
-	for (i = 0; i < ENTRIES; i++) {
-		if (reach < entries[i].last)
-			reach = entries[i].last;
-		ASSUME(entries[i].start <= entries[i].last && entries[i].reach == reach);
-		if (i)
-			ASSUME(entries[i - 1].start <= entries[i].start);
-	}
-}
-
-void seek(void)
-{
-	struct index index = any_index();
+	struct run run = {.entries = entries, .count = any_below(ENTRIES + 1)};
 	uint64_t address = nondet_u64();
-	size_t found = index_seek(&index, address);
 	size_t other = any_below(ENTRIES);
+	size_t found, i;
 
-	CLAIM(found <= index.count, "a position, or behind the last");
-	if (found < index.count)
+	for (i = 0; i < ENTRIES; i++) {
+		entries[i].reach = nondet_u64();
+		ASSUME(!i || entries[i - 1].reach <= entries[i].reach);
+	}
+	found = run_search(&run, address);
+	CLAIM(found <= run.count, "a position, or behind the last");
+	if (found < run.count)
 		CLAIM(entries[found].reach >= address, "it reaches the address");
 	if (other < found)
 		CLAIM(entries[other].reach < address, "and none before it does");
 	WITNESS(found == ENTRIES, "none of all");
 	WITNESS(found == ENTRIES - 1, "the last");
-	WITNESS(found == 0 && index.count == ENTRIES, "the first");
+	WITNESS(found == 0 && run.count == ENTRIES, "the first");
 }
 
+/* A run with hints, whatever they say: its ranges are apart. */
+void guess(void)
+{
+	struct run run = {
+		.entries = entries,
+		.hints = hints,
+		.count = any_below(ENTRIES + 1),
+		.slots = any_below(SLOTS + 1),
+		.base = nondet_u64(),
+		.shift = (unsigned int)any_below(64),
+		.wide = nondet_bool(),
+		.dense = nondet_bool(),
+	};
+	uint64_t address = nondet_u64();
+	size_t other = any_below(ENTRIES);
+	const struct entry *found;
+	size_t i;
+
+	for (i = 0; i < SLOTS; i++)
+		hints[i] = nondet_u16();
+	for (i = 0; i < ENTRIES; i++) {
+		entries[i] = (struct entry){.start = nondet_u64(), .reach = nondet_u64()};
+		ASSUME(entries[i].start <= entries[i].reach);
+		ASSUME(!i || entries[i - 1].reach < entries[i].start);
+	}
+	found = run_guess(&run, address);
+	if (found) {
+		CLAIM(found >= entries && found < entries + run.count, "an entry of the run");
+		CLAIM(found->start <= address && address <= found->reach, "that holds the address");
+		if (&entries[other] < found)
+			CLAIM(entries[other].reach < address, "and none before it reaches it");
+	}
+	WITNESS(found == &entries[ENTRIES - 1] && run.dense && !run.wide, "a hint that is right");
+	WITNESS(found && found != &entries[hints[0]] && run.wide && run.slots == 1, "one that is nearly right");
+	WITNESS(!found && run.wide && hints[0] == 0xffff && address == run.base && run.slots, "one that is wrong");
+	WITNESS(!found && run.count == 0 && run.slots, "an empty run with hints");
+}
+
+/* Both levels: of the entries that hold an address the first is found. */
 void leftmost(void)
 {
 	struct index index = any_index();
 	uint64_t address = nondet_u64();
-	size_t other = any_below(ENTRIES);
-	const struct entry *found;
+	size_t other = any_below(MOST);
+	const struct entry *found = index_at(&index, address);
+	struct spot spot = index_seek(&index, address);
+	size_t i, first = count_listed;
 
-	assume_exact();
-	found = index_at(&index, address);
-	if (found)
-		CLAIM(found->start <= address && address <= found->last, "it holds the address");
-	if (other < index.count && entries[other].start <= address && address <= entries[other].last)
-		CLAIM(found && found <= &entries[other], "an entry that holds it is found, and none before it holds it");
-	WITNESS(found && found != entries && found->start <= (found - 1)->last, "it overlaps the one before");
-	WITNESS(!found && index.count == ENTRIES && address > entries[0].start && address < entries[ENTRIES - 1].start,
-		"a hole");
+	for (i = MOST; i-- > 0;)
+		if (i < count_listed && last[i] >= address)
+			first = i;
+	if (first == count_listed) {
+		CLAIM(spot.place == index.count && !found, "nothing reaches the address");
+	} else {
+		const struct entry *entry = index_entry(&index, spot);
+
+		CLAIM(entry && entry->start == listed[first].start && entry->reach == last[first] &&
+			      entry->item == listed[first].item,
+		      "the first entry that reaches the address, and its own last byte");
+		CLAIM(found == (listed[first].start <= address ? entry : NULL), "if it holds the address");
+	}
+	if (other < count_listed && listed[other].start <= address && address <= last[other])
+		CLAIM(found && first <= other, "an entry that holds it is found, and none before it holds it");
+	WITNESS(found && index.overlaps && first > 0 && listed[first].start <= last[first - 1], "it overlaps the one before");
+	WITNESS(!found && index.count == PLACES && address > listed[0].start && first < count_listed, "a hole");
+	WITNESS(found && index.count == PLACES && index.slots && places[1].slots, "with hints of both kinds");
+}
+
+/* The first entry that starts at an address or behind it. */
+void from(void)
+{
+	struct index index = any_index();
+	uint64_t start = nondet_u64();
+	struct spot spot = index_from(&index, start);
+	size_t i, before = 0, first = count_listed;
+
+	for (i = MOST; i-- > 0;)
+		if (i < count_listed && listed[i].start >= start)
+			first = i;
+	for (i = 0; i < PLACES; i++)
+		if (i < spot.place && i < index.count)
+			before += places[i].count;
+	CLAIM(spot.place <= index.count, "a place, or behind the last");
+	CLAIM(spot.place == index.count ? spot.at == 0 : spot.at < places[spot.place].count, "an entry of it");
+	CLAIM(before + spot.at == first, "the first that does not start before");
+	WITNESS(index.count == PLACES && first > 1 && first < count_listed && index.overlaps, "among overlapping ones");
+	WITNESS(index.count == PLACES && first == count_listed, "none");
 }
