@@ -129,7 +129,7 @@ BUGS: tuple[Bug, ...] = (
         "stale cache",
         "A new slot does not raise the running maximum of the entries behind it.",
         (
-            "index.c",
+            "edit.c",
             "for (at = spot.at + 1; at < place->count && entries[at].reach",
             "for (at = place->count; at < place->count && entries[at].reach",
         ),

@@ -17,7 +17,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "stale maximum",
         "The running maximum is not computed anew when entries of a range go.",
         (
-            "index.c",
+            "edit.c",
             "\treach_anew(entries, spot.at, place->count, removed, reach);",
             "\tif (!place->count)\n\t\treach_anew(entries, spot.at, place->count, removed, reach);",
         ),
@@ -27,7 +27,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "running maximum",
         "An entry that reaches over later ones is not found behind them.",
         (
-            "index.c",
+            "edit.c",
             "if (spot.at && new.reach < entries[spot.at - 1].reach)",
             "if (spot.at && !place->count)",
         ),

@@ -263,7 +263,7 @@ SEARCH = (
         plants=(
             Plant(
                 "an entry that ends at the address does not reach it",
-                "index.c",
+                "search.c",
                 "run->entries[low + half - 1].reach < address ? half",
                 "run->entries[low + half - 1].reach <= address ? half",
             ),
@@ -302,7 +302,7 @@ SEARCH = (
         plants=(
             Plant(
                 "a block is skipped",
-                "index.c",
+                "search.c",
                 "search_start(index->places, spot.place + 2, index->count, start) - 1;",
                 "search_start(index->places, spot.place + 2, index->count, start);",
             ),

@@ -2,7 +2,7 @@
 /* Searches, against their definition entry by entry. Whatever the hints say, and for all addresses. */
 #include "verify.h"
 
-#include "index.c"
+#include "search.c"
 
 #include "any_index.h"
 

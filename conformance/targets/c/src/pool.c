@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blocks: taken, given back, retired until no reader is in them. */
+#include "parts.h"
+
+#define DEFAULT_BLOCK 40
+#define ROOM_GRAIN 2u
+#define KEPT 32 /* for so many entries in use there is room for one in free blocks */
+#define ALIGNMENT 32u /* no entry lies across two cache lines */
+
+_Static_assert(sizeof(struct entry) == ALIGNMENT, "an entry has no holes");
+
+void pool_init(struct pool *pool, const struct memory *memory, uint32_t largest)
+{
+	/* A block of one could not be split. */
+	*pool = (struct pool){.memory = *memory, .largest = !largest ? DEFAULT_BLOCK : largest > 1 ? largest : 2};
+}
+
+static size_t block_size(size_t room)
+{
+	size_t hints = room * HINTS_PER_ENTRY * (room > NARROW ? 2 : 1);
+
+	return sizeof(struct block) + room * sizeof(struct entry) + hints + HINTS_AT_ONCE + ALIGNMENT;
+}
+
+static struct block *block_new(struct pool *pool, size_t room)
+{
+	char *memory = memory_take(&pool->memory, block_size(room));
+	struct block *block;
+
+	if (!memory)
+		return NULL;
+	block = (struct block *)(memory + (-(uintptr_t)(memory + sizeof(*block)) & (ALIGNMENT - 1)));
+	block->memory = memory;
+	block->room = (uint32_t)room;
+	return block;
+}
+
+void block_free(struct pool *pool, struct block *block)
+{
+	memory_give(&pool->memory, block->memory, block_size(block->room));
+}
+
+size_t largest_room(const struct pool *pool)
+{
+	return 2 * (size_t)pool->largest;
+}
+
+/* The first block in `free` with at least this room, or with exactly this; or NULL. */
+static struct block *take_free(struct pool *pool, size_t room, bool exactly)
+{
+	struct block **link = &pool->free;
+
+	while (*link && ((*link)->room < room || (exactly && (*link)->room != room)))
+		link = &(*link)->next;
+	if (*link) {
+		struct block *block = *link;
+
+		*link = block->next;
+		pool->kept -= block->room;
+		return block;
+	}
+	return NULL;
+}
+
+/* A fresh block with room for so many entries, or NULL. A removal may have the spare one, if there is no other. */
+struct block *pool_take(struct pool *pool, size_t need, bool to_remove)
+{
+	size_t room = (need + ROOM_GRAIN - 1) / ROOM_GRAIN * ROOM_GRAIN;
+	struct block *block = take_free(pool, room, true);
+
+	if (!block)
+		block = block_new(pool, room);
+	if (!block)
+		block = take_free(pool, room, false);
+	if (!block && to_remove) {
+		block = pool->spare;
+		pool->spare = NULL;
+	}
+	if (block)
+		block->fresh = true;
+	return block;
+}
+
+/* A block that nobody reads. */
+void pool_give(struct pool *pool, struct block *block)
+{
+	if (pool->keeps_spare && !pool->spare && block->room == largest_room(pool)) {
+		pool->spare = block;
+		return;
+	}
+	if (pool->kept + block->room > pool->held / KEPT && (pool->spare || !pool->keeps_spare)) {
+		block_free(pool, block);
+		return;
+	}
+	pool->kept += block->room;
+	block->next = pool->free;
+	pool->free = block;
+}
+
+void retire(struct pool *pool, struct block *block)
+{
+	if (block->fresh) {
+		pool_give(pool, block);
+		return;
+	}
+	block->next = pool->retired;
+	pool->retired = block;
+}
+
+void pool_free_retired(struct pool *pool)
+{
+	while (pool->retired) {
+		struct block *block = pool->retired;
+
+		pool->retired = block->next;
+		pool_give(pool, block);
+	}
+}
+
+void pool_drop(struct pool *pool)
+{
+	while (pool->free) {
+		struct block *block = pool->free;
+
+		pool->free = block->next;
+		block_free(pool, block);
+	}
+	if (pool->spare)
+		block_free(pool, pool->spare);
+}
+
+/* What was retired is still in use: the edits were taken back. */
+void pool_keep_retired(struct pool *pool)
+{
+	pool->retired = NULL;
+}
+
+/* From now on a block of the largest room is kept, so that a removal can do without the allocator. */
+int pool_keep_spare(struct pool *pool)
+{
+	if (!pool->spare)
+		pool->spare = block_new(pool, largest_room(pool));
+	if (!pool->spare)
+		return -ENOMEM;
+	pool->keeps_spare = true;
+	return 0;
+}
