@@ -144,8 +144,9 @@ class Slots:
         fields = told.fields
         outcome = self.same_error(told, Lookup(fields["space"], fields["gpa"], bool(fields["write"])))
         if isinstance(outcome, Located):
-            (found,) = told.all_of("segment")
-            expect(told, "found", (outcome.host, outcome.last), (found["host"], found["last"]))
+            found = told.all_of("segment")
+            expected = [(outcome.host, outcome.last)] * len(found)
+            expect(told, "found", expected, [(one["host"], one["last"]) for one in found])
 
     def hva_range(self, told: Told) -> None:
         outcome = self.step(HvaRange(told.fields["first"], told.fields["last"]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from conformance.vector import Vector
@@ -36,6 +37,7 @@ STRANGER, UNREADABLE, NO_BUFFER = 25, 26, 27  # before an operation
 RETIREMENTS = {"fifo": 1, "lru": 2}
 MOST_SEGMENTS = 1030  # as in fuzz/fuzz.h
 LONGEST = 4096
+RANDOM_INPUTS = 150
 
 
 def u8(value: int) -> bytes:
@@ -194,8 +196,15 @@ def seeds(vectors: Sequence[Vector]) -> Iterator[tuple[str, bytes]]:
 
 
 def write_seeds(vectors: Sequence[Vector], directory: Path) -> int:
-    """One file for each vector. Returns their number."""
+    """One file for each vector, and some inputs of random bytes: those have operations that no vector has.
+
+    Returns the number of vectors.
+    """
     directory.mkdir(parents=True, exist_ok=True)
+    random = Random(1)
+    for number in range(RANDOM_INPUTS):
+        content = u8(number) + random.randbytes(random.randrange(40, 600))
+        (directory / f"random-{number:03}").write_bytes(content)
     count = 0
     for name, content in seeds(vectors):
         (directory / name).write_bytes(content)

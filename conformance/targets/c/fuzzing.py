@@ -10,6 +10,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -335,6 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=OUT, help="where inputs with findings are kept (out/fuzz-c)")
     parser.add_argument("--tell", type=Path, metavar="INPUT", help="tell what this input does, and do nothing else")
     chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # and so ends what it started
     if chosen.operations < 1 or chosen.jobs < 1 or chosen.seed < 1:
         parser.error("operations, jobs and seed are at least 1")
     try:

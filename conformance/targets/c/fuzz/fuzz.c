@@ -210,7 +210,7 @@ static void run(void)
 	while (bytes_left() && !enough_operations()) {
 		subject->operate();
 		/* To look at everything costs as much as there is: the more there is, the rarer. */
-		if (++since * 8 > subject->count()) {
+		if (++since * 3 > subject->count()) {
 			compare_quietly();
 			since = 0;
 		}

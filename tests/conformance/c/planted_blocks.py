@@ -1,0 +1,80 @@
+"""Bugs planted in what only the fuzzer sees well: blocks that split and join, two sides, readers, memory that fails."""
+
+from __future__ import annotations
+
+from .planted import Bug, bug
+
+BLOCK_BUGS: tuple[Bug, ...] = (
+    bug(
+        "place-forgets-the-places-before",
+        "maximum over blocks",
+        "How far a block reaches is said by its own entries alone.",
+        (
+            "places.c",
+            "places[place].reach = reach > own ? reach : own;",
+            "places[place].reach = reach > own ? own : own;",
+        ),
+    ),
+    bug(
+        "insert-forgets-the-entry-before",
+        "maximum in a block",
+        "A new entry that ends before another one that started earlier hides that.",
+        ("edit.c", "if (spot.at && new.reach < entries[spot.at - 1].reach)", "if (spot.at && !new.reach)"),
+    ),
+    bug(
+        "joined-without-their-maximum",
+        "joining blocks",
+        "Entries that come from the block behind do not know how far those before them reach.",
+        (
+            "edit.c",
+            "for (at = left->count - right->count; at < left->count && entries[at].reach < reach; at++)",
+            "for (at = left->count; at < left->count && entries[at].reach < reach; at++)",
+        ),
+    ),
+    bug(
+        "removed-without-a-trace",
+        "maximum after a removal",
+        "An entry that is gone still counts in how far the others reach.",
+        ("edit.c", "reach_anew(entries, spot.at, place->count, removed, reach);", "(void)removed, (void)reach;"),
+    ),
+    bug(
+        "other-side-lacks-the-last-change",
+        "two sides",
+        "Of the places that were changed the last is not made in the other side.",
+        ("places.c", "index->same_back = back;", "index->same_back = back + (back > 3);"),
+    ),
+    bug(
+        "abort-keeps-blocks",
+        "memory",
+        "What a transaction allocated is kept when it is taken back.",
+        ("follow.c", "pool_give(pool, index->places[at].block);", "(void)pool;"),
+    ),
+    bug(
+        "nobody-is-waited-for",
+        "readers",
+        "The writer goes on while readers are inside.",
+        ("gate.c", "if (seen % 2 == 0)", "if (seen)"),
+    ),
+    bug(
+        "last-hit-of-another-state",
+        "readers",
+        "What a reader found last is taken for true after a change.",
+        ("lookup.c", "hit->version != view->version || ", "!hit->version || "),
+    ),
+    bug(
+        "abort-forgets-what-went",
+        "transactions",
+        "A slot that a transaction took out cannot be found by its number when that is taken back.",
+        ("publish.c", "copy_ids(view, other, map->went);", "(void)other;"),
+    ),
+    bug(
+        "memory-fails-half-way",
+        "memory",
+        "When the second of two allocations fails the first one is kept.",
+        (
+            "places.c",
+            "\tif (!later) {\n\t\tfree_places(pool, places, room);\n",
+            "\tif (!later) {\n",
+        ),
+    ),
+)
