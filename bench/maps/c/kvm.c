@@ -3,8 +3,11 @@
  * Slots as KVM keeps them, on the kernel's own trees: two sets, in each a red-black tree by guest page, an interval tree by
  * host address and a hash of 128 chains by number, and a slot that was used last. Written from the description of that
  * design; the trees are the kernel's files, unmodified. A change is made in the set that nobody reads, which then becomes
- * the one that is read, and is made in the other set, too. (KVM publishes deletes and moves twice; this one does not.)
+ * the one that is read; the writer waits for readers, as libgpamap does (there are none while changes are timed), and makes it in
+ * the other set, too. (KVM publishes deletes and moves twice; this one does not.)
  */
+#include <sched.h>
+
 #include "counting.h"
 
 #include <linux/interval_tree_generic.h>
@@ -45,6 +48,7 @@ struct set {
 struct map {
 	struct set sets[2];
 	struct set *active;
+	uint64_t inside[2]; /* readers that are inside a set: none here, but a writer has to look */
 };
 
 #include "loops.h"
@@ -162,8 +166,12 @@ static void replace(struct map *map, struct slot *old, struct slot *new)
 			take_out(set, old);
 		if (new)
 			put_in(set, new);
-		if (!turn)
-			__atomic_store_n(&map->active, set, __ATOMIC_RELEASE);
+		if (!turn) {
+			__atomic_store_n(&map->active, set, __ATOMIC_SEQ_CST);
+			while (__atomic_load_n(&map->inside[0], __ATOMIC_ACQUIRE) ||
+			       __atomic_load_n(&map->inside[1], __ATOMIC_ACQUIRE))
+				sched_yield();
+		}
 	}
 }
 
