@@ -17,7 +17,7 @@ from conformance.targets.c import build
 NAIVE = build.HERE / "naive"
 FUZZ = build.HERE / "fuzz"
 SANITIZERS = "address,undefined"
-HOW_TO_GET_IT = "install clang and libclang-rt-14-dev (or the libclang-rt of your clang)"
+HOW_TO_GET_IT = "install clang and libclang-rt-dev"
 SECONDS_TO_TRY = 60
 
 

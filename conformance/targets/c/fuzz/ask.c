@@ -294,8 +294,8 @@ static void operate_translate(struct views views)
 
 	if (!asked.room && space) /* which error comes first in a space that there is not, the library says otherwise */
 		asked.room = 1;
-	make_room(&asked, &a);
-	make_room(&asked, &b);
+	room_for_answer(&asked, &a);
+	room_for_answer(&asked, &b);
 	TELL("slots_translate space=0x%" PRIx32 " gpa=0x%" PRIx64 " length=0x%" PRIx64 " write=0x%x room=0x%zx\n", space,
 	     asked.addr, asked.length, (unsigned int)write, asked.room);
 	count_operation();

@@ -341,8 +341,8 @@ static void translate(uint32_t queue, const struct asked *asked)
 	/* As many misses as can be compared are enough. */
 	if (naive.device_misses(of_naive, 0, NULL, 0) + naive.device_misses(of_naive, 1, NULL, 0) >= MOST_MISSES)
 		return;
-	make_room(asked, &a);
-	make_room(asked, &b);
+	room_for_answer(asked, &a);
+	room_for_answer(asked, &b);
 	TELL("device_translate queue=0x%" PRIx32 " addr=0x%" PRIx64 " length=0x%" PRIx64 " access=0x%" PRIx32
 	     " room=0x%zx\n",
 	     queue, asked->addr, asked->length, asked->access, asked->room);

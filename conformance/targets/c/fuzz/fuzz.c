@@ -137,7 +137,7 @@ struct asked take_asked(void)
 	return asked;
 }
 
-void make_room(const struct asked *asked, struct translation *translation)
+void room_for_answer(const struct asked *asked, struct translation *translation)
 {
 	memset(&translation->reach, UNTOUCHED, sizeof(translation->reach));
 	memset(&translation->segments[asked->room], UNTOUCHED, sizeof(translation->segments[0]));

@@ -133,7 +133,7 @@ struct translation {
 struct asked take_asked(void);
 
 /* Make room for an answer: what lies behind it is as it was, afterwards. */
-void make_room(const struct asked *asked, struct translation *translation);
+void room_for_answer(const struct asked *asked, struct translation *translation);
 void same_translation(const struct asked *asked, const struct translation *of_library,
 		      const struct translation *of_naive);
 

@@ -70,8 +70,8 @@ static void same_segments(const struct reader *reader, const struct asked *asked
 {
 	static struct translation a, b;
 
-	make_room(asked, &a);
-	make_room(asked, &b);
+	room_for_answer(asked, &a);
+	room_for_answer(asked, &b);
 	TELL("segments addr=0x%" PRIx64 " length=0x%" PRIx64 " access=0x%" PRIx32 " room=0x%zx\n", asked->addr,
 	     asked->length, asked->access, asked->room);
 	a.error = library.table_segments(reader->of_library, asked->addr, asked->length, asked->access, a.segments,
@@ -328,8 +328,8 @@ static void translate(const struct asked *asked)
 {
 	static struct translation a, b;
 
-	make_room(asked, &a);
-	make_room(asked, &b);
+	room_for_answer(asked, &a);
+	room_for_answer(asked, &b);
 	TELL("translate addr=0x%" PRIx64 " length=0x%" PRIx64 " access=0x%" PRIx32 " room=0x%zx\n", asked->addr,
 	     asked->length, asked->access, asked->room);
 	count_operation();
