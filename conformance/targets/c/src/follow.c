@@ -19,7 +19,7 @@ void index_seal(struct pool *pool, struct index *index)
 				break;
 		index->places[at].block->fresh = false;
 	}
-	if (index->count > 1 && (!index->slots || index->moved > index->count / 8 + 2))
+	if (index->count > 1 && index->moved > index->count / 8 + (index->slots ? 2 : 0))
 		make_directory(index);
 }
 

@@ -4,8 +4,9 @@
 
 #include "parts.h"
 
-#define FEW_HINTS 4 /* with less than one in so many of these, they are made anew */
+#define FEW_HINTS 2 /* with less than one in so many of those that there may be, they are made anew */
 #define SMALLEST_CLUSTER 4
+#define FEW_PLACES 16 /* are searched faster than guessed twice */
 #define CROWD 4 /* if more than 1 in so many entries have no hint, hints do not help */
 
 static unsigned int bit_length(uint64_t number)
@@ -72,10 +73,10 @@ size_t fill_hints(const struct run *run, void *hints, size_t from, size_t to)
 }
 
 /* The widest gap between two of the entries first .. last, before the entry that is returned, with at least so many on each
- * side. 0: there is none that takes a quarter of their addresses. */
+ * side. 0: there is none that takes half of their addresses. */
 static size_t widest_gap(const struct entry *entries, size_t first, size_t last, size_t aside)
 {
-	uint64_t widest = (entries[last].reach - entries[first].start) / 4;
+	uint64_t widest = (entries[last].reach - entries[first].start) / 2;
 	size_t at, cut = 0;
 
 	for (at = first + aside; at + aside <= last + 1; at++) {
@@ -113,8 +114,8 @@ static bool has_overlap(const struct entry *place)
 	return false;
 }
 
-/* Give a block hints. Where entries lie close together and far from others, the few that are apart get none. False: they
- * are many, and should have a block of their own. `cut` is its first entry. */
+/* Give a block hints. Where entries lie close together and far from others, the few that are apart get none; if that
+ * were most, none at all. False: those apart are many, and should have a block of their own. `cut` is its first entry. */
 bool hint_block(struct entry *place, size_t *cut)
 {
 	const struct entry *entries = place->block->entries;
@@ -134,6 +135,10 @@ bool hint_block(struct entry *place, size_t *cut)
 			last = *cut - 1;
 		else
 			first = *cut;
+		if (last - first < place->count / 2u) {
+			place->slots = 0;
+			return true;
+		}
 	}
 	return true;
 }
@@ -143,6 +148,7 @@ void make_directory(struct index *index)
 {
 	uint64_t span = index->places[index->count - 1].reach - index->places[0].start;
 	struct run run;
+	size_t unnamed;
 
 	index->base = index->places[0].start;
 	index->shift = shift_for(span, index->count * HINTS_PER_PLACE);
@@ -151,7 +157,10 @@ void make_directory(struct index *index)
 	index->new_hints = true;
 	run = places_of(index);
 	run.slots = index->slots;
-	index->dense = fill_hints(&run, index->hints, 0, index->count - 1) > index->count / CROWD;
+	unnamed = fill_hints(&run, index->hints, 0, index->count - 1);
+	index->dense = unnamed > index->count / CROWD;
+	if (index->dense && (index->count <= FEW_PLACES || unnamed > index->count - index->count / CROWD))
+		index->slots = 0;
 }
 
 /* Entries behind the address have moved up (or down) by one: so do their names, eight bytes at a time. */
@@ -179,7 +188,8 @@ void hint_inserted(struct entry *place, size_t at)
 	size_t most = (size_t)place->room * HINTS_PER_ENTRY;
 	struct run run;
 
-	if (entries[at].start < place->start || slot >= most || place->slots * (size_t)FEW_HINTS < most ||
+	if (entries[at].start < place->start || slot >= most ||
+	    place->slots * (size_t)FEW_HINTS < place->count * (size_t)HINTS_PER_ENTRY ||
 	    (at && entries[at].start <= entries[at - 1].reach) ||
 	    (at + 1u < place->count && entries[at + 1].start <= entries[at].reach)) {
 		place->slots = 0;

@@ -122,7 +122,7 @@ struct spot {
 #endif
 
 size_t run_search(const struct run *run, uint64_t address);
-struct spot index_search(const struct index *index, uint64_t address);
+struct spot index_search(const struct index *index, const struct entry *place, uint64_t address);
 
 HOT bool holds(const struct entry *entry, uint64_t address)
 {
@@ -205,7 +205,7 @@ HOT struct spot index_seek(const struct index *index, uint64_t address)
 	const struct entry *entry = index_guess(index, address, &place);
 
 	if (!LIKELY(entry))
-		return index_search(index, address);
+		return index_search(index, place, address);
 	return (struct spot){(size_t)(place - index->places), (size_t)(entry - place->block->entries)};
 }
 
@@ -223,7 +223,7 @@ HOT const struct entry *index_at(const struct index *index, uint64_t address)
 
 	if (LIKELY(entry))
 		return entry;
-	entry = index_entry(index, index_search(index, address));
+	entry = index_entry(index, index_search(index, place, address));
 	return entry && entry->start <= address ? entry : NULL;
 }
 

@@ -42,6 +42,7 @@ int make_room(struct pool *pool, struct index *index, struct index *other)
 			memcpy(index->later, index->places, index->count * sizeof(*places));
 		use_later(pool, index);
 		index->slots = 0;
+		index->moved = index->count;
 		return 0;
 	}
 	places = memory_take(&pool->memory, places_size(room));
@@ -62,6 +63,7 @@ int make_room(struct pool *pool, struct index *index, struct index *other)
 	index->room = room;
 	index->hints = places + room;
 	index->slots = 0;
+	index->moved = index->count;
 	return 0;
 }
 

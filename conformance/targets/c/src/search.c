@@ -17,26 +17,25 @@ size_t run_search(const struct run *run, uint64_t address)
 	return low;
 }
 
-static size_t run_seek(const struct run *run, uint64_t address)
+/* Whether the place is the first that reaches the address. Its start may lie before its entries, where others are by now. */
+static bool is_first(const struct index *index, const struct entry *place, uint64_t address)
 {
-	const struct entry *entry = run_guess(run, address);
-
-	/* The start of a place may lie before all of its entries, and after the reach of the place before. */
-	if (entry && (entry == run->entries || entry[-1].reach < address))
-		return (size_t)(entry - run->entries);
-	return run_search(run, address);
+	return place && place->reach >= address && (place == index->places || place[-1].reach < address);
 }
 
-/* As index_seek, where hints have not led to the entry. */
-struct spot index_search(const struct index *index, uint64_t address)
+/* As index_seek, where hints have not led to the entry; `place` is what they led to, or NULL. */
+struct spot index_search(const struct index *index, const struct entry *place, uint64_t address)
 {
+	bool was_guessed = is_first(index, place, address);
 	struct run run = places_of(index);
-	struct spot spot = {run_seek(&run, address), 0};
+	struct spot spot = {was_guessed ? (size_t)(place - index->places) : run_search(&run, address), 0};
+	const struct entry *entry;
 
-	if (spot.place < index->count) {
-		run = entries_of(&index->places[spot.place]);
-		spot.at = run_search(&run, address);
-	}
+	if (spot.place == index->count)
+		return spot;
+	run = entries_of(&index->places[spot.place]);
+	entry = was_guessed ? NULL : run_guess(&run, address);
+	spot.at = entry ? (size_t)(entry - run.entries) : run_search(&run, address);
 	return spot;
 }
 
