@@ -39,7 +39,7 @@ static size_t slot_behind(const struct run *run, uint64_t address)
 		return 0;
 	if ((address - run->base) >> run->shift >= run->slots)
 		return run->slots;
-	return ((address - run->base) >> run->shift) + 1;
+	return (size_t)((address - run->base) >> run->shift) + 1;
 }
 
 static void *hints_of(const struct entry *place)

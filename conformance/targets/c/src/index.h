@@ -59,6 +59,7 @@ struct entry {
 	union {
 		uintptr_t item;
 		struct block *block;
+		uint64_t same_size; /* whatever the processor */
 	};
 };
 

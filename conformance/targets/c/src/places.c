@@ -118,6 +118,7 @@ void settle(struct index *index, size_t place)
 	uint64_t reach = place ? places[place - 1].reach : 0;
 	uint64_t own = last_entry(&places[place])->reach;
 	size_t end = place + 1;
+	size_t at;
 
 	if (!places[place].slots)
 		places[place].start = places[place].block->entries[0].start;
@@ -132,8 +133,8 @@ void settle(struct index *index, size_t place)
 		end++;
 	}
 	note_change(index, place, end);
-	for (own = place; own <= end && own < index->count; own++)
-		note_overlap(index, own);
+	for (at = place; at <= end && at < index->count; at++)
+		note_overlap(index, at);
 	if (end > place + 1 || places[place].reach != was)
 		hint_places(index, place, end);
 }

@@ -4,6 +4,7 @@
 
 #define DEFAULT_BLOCK 40
 #define ROOM_GRAIN 2u
+#define SMALL 64
 #define KEPT 32 /* for so many entries in use there is room for one in free blocks */
 #define ALIGNMENT 32u /* no entry lies across two cache lines */
 
@@ -45,12 +46,12 @@ size_t largest_room(const struct pool *pool)
 	return 2 * (size_t)pool->largest;
 }
 
-/* The first block in `free` with at least this room, or with exactly this; or NULL. */
-static struct block *take_free(struct pool *pool, size_t room, bool exactly)
+/* The first block in `free` with at least this room, or with little more; or NULL. */
+static struct block *take_free(struct pool *pool, size_t room, bool closely)
 {
 	struct block **link = &pool->free;
 
-	while (*link && ((*link)->room < room || (exactly && (*link)->room != room)))
+	while (*link && ((*link)->room < room || (closely && (*link)->room > room + 2 * ROOM_GRAIN)))
 		link = &(*link)->next;
 	if (*link) {
 		struct block *block = *link;
@@ -81,6 +82,12 @@ struct block *pool_take(struct pool *pool, size_t need, bool to_remove)
 	return block;
 }
 
+/* How much room free blocks may have: little beside what is in use, or a few blocks of a small map. */
+static size_t room_to_keep(const struct pool *pool)
+{
+	return pool->held < SMALL ? SMALL : pool->held / KEPT;
+}
+
 /* A block that nobody reads. */
 void pool_give(struct pool *pool, struct block *block)
 {
@@ -88,13 +95,16 @@ void pool_give(struct pool *pool, struct block *block)
 		pool->spare = block;
 		return;
 	}
-	if (pool->kept + block->room > pool->held / KEPT && (pool->spare || !pool->keeps_spare)) {
-		block_free(pool, block);
-		return;
-	}
 	pool->kept += block->room;
 	block->next = pool->free;
 	pool->free = block;
+	/* While there is no spare block, a removal may need any other. */
+	while (pool->kept > room_to_keep(pool) && (pool->spare || !pool->keeps_spare)) {
+		block = pool->free;
+		pool->free = block->next;
+		pool->kept -= block->room;
+		block_free(pool, block);
+	}
 }
 
 void retire(struct pool *pool, struct block *block)
