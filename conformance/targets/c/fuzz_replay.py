@@ -18,6 +18,7 @@ HEAD = re.compile(r"^(\w+)((?: \w+=0x[0-9a-f]+)*)$")
 DETAIL = re.compile(r"^  (\w+)((?: \w+=(?:0x)?[0-9a-f]+)+)$")
 ANSWER = re.compile(r"^  = (-?\d+)$")
 MANNERS = ("stranger", "unreadable", "no_buffer")
+USUAL = "usual"  # no manner is meant any longer, also if nothing was done in it
 
 
 @dataclass
@@ -74,6 +75,8 @@ def operations_in(text: str) -> Iterator[Told]:
             current.details.append((detail[1], fields_of(detail[2])))
         elif head and head[1] in MANNERS:
             manners.add(head[1])
+        elif head and head[1] == USUAL:
+            manners.clear()
         elif head:
             if current is not None:
                 yield current

@@ -394,7 +394,7 @@ static void operate_bulk(void)
 			add_region(&region);
 		else
 			remove_region(&region);
-		manner = (struct manner){.caller = OWNER};
+		usual_manner();
 	}
 }
 
@@ -455,7 +455,7 @@ static void operate(void)
 		count_operation();
 		compare();
 	}
-	manner = (struct manner){.caller = OWNER};
+	usual_manner();
 	(void)again(0, true);
 }
 

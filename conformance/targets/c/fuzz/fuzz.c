@@ -168,6 +168,13 @@ uint64_t fuzz_caller(void *context)
 	return ((struct manner *)context)->caller;
 }
 
+void usual_manner(void)
+{
+	if (manner.caller != OWNER || manner.unreadable || manner.no_buffer)
+		TELL("usual\n");
+	manner = (struct manner){.caller = OWNER};
+}
+
 void count_operation(void)
 {
 	done++;

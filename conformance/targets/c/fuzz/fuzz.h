@@ -94,6 +94,9 @@ extern bool quiet; /* say nothing for a while */
 
 uint64_t fuzz_caller(void *context);
 
+/* What was said of the manner holds no longer. */
+void usual_manner(void);
+
 /* One operation more. What it is comes with `tell`. */
 void count_operation(void);
 bool enough_operations(void);

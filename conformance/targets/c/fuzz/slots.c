@@ -305,7 +305,7 @@ static void operate_bulk(void)
 		if (failing < 0x40 && i % (1 + failing) == failing)
 			heap_fail(i / (1 + failing) % 8, false);
 		set_region(1, &region);
-		manner = (struct manner){.caller = OWNER};
+		usual_manner();
 	}
 }
 
@@ -407,7 +407,7 @@ static void operate(void)
 		operate_question(what);
 	else
 		operate_other(what);
-	manner = (struct manner){.caller = OWNER};
+	usual_manner();
 	(void)again(0, true); /* memory that did not fail by now does not */
 }
 
