@@ -2,6 +2,9 @@
 /*
  * Every allocation of a long trace fails once: the step reports ENOMEM, the map is as it was, and the step then works.
  * At the end the map is what it is without failures, and all memory has been given back, in the sizes it was asked for.
+ *
+ * That is done anew for each allocation with few slots; and with hundreds in one go, where each step fails at its first
+ * allocation, then at its second, and so on until it works: one failing, or all from there on.
  */
 #define _POSIX_C_SOURCE 200809L /* fmemopen */
 #include <inttypes.h>
@@ -10,13 +13,33 @@
 #include "failing.h"
 
 #define STEPS 160
-#define MOST_SLOTS 64
+#define MOST_SLOTS 512
+
+#define MANY_STEPS 1800
+#define MANY 400 /* slots */
 
 /* All that can be seen of a map, as text. */
 struct seen {
 	size_t slots;
-	char text[32768];
+	char text[131072];
 };
+
+/* A slot is found in each way there is. */
+static void check_slot(const struct gpamap_view *view, const struct gpamap_slot_info *slot)
+{
+	uint64_t at = slot->first + (slot->last - slot->first) / 2;
+	uint32_t space = slot->slot >> 16;
+	struct gpamap_guest_range range;
+	struct gpamap_slot_info other;
+	struct gpamap_segment found;
+
+	CHECK(gpamap_find_slot(view, slot->slot, &other) == 0);
+	CHECK(other.first == slot->first && other.last == slot->last && other.host == slot->host);
+	CHECK(gpamap_lookup(view, space, at, 0, &found) == 0);
+	CHECK(found.last == slot->last && found.host == slot->host + (at - slot->first));
+	CHECK(gpamap_next_slot(view, space, at, &other) == 0 && other.slot == slot->slot);
+	CHECK(gpamap_lookup_hva(view, slot->host, &range) == 0);
+}
 
 static void look(struct gpamap_reader *reader, struct seen *seen)
 {
@@ -37,6 +60,7 @@ static void look(struct gpamap_reader *reader, struct seen *seen)
 		for (; gpamap_next_dirty(view, slots[i].slot, page, &first, &last); page = last + 1)
 			fprintf(text, " %" PRIu64 "..%" PRIu64, first, last);
 		fprintf(text, "; %x %" PRIx64 "..%" PRIx64 "\n", ranges[i].slot, ranges[i].first, ranges[i].last);
+		check_slot(view, &slots[i]);
 	}
 	CHECK(fputc(0, text) == 0 && fclose(text) == 0);
 	gpamap_leave(reader);
@@ -89,7 +113,7 @@ static int do_step(struct gpamap *map, struct gpamap_reader *reader, uint32_t st
 static struct seen before, after, reference;
 
 /* The trace with one failing allocation. Returns whether it came to that. */
-static int run_trace(size_t fail_at, struct seen *end)
+static int run_trace(size_t fail_at, uint32_t largest_block, struct seen *end)
 {
 	struct memory memory = {.fail_at = fail_at};
 	struct gpamap_config config = test_config();
@@ -101,6 +125,7 @@ static int run_trace(size_t fail_at, struct seen *end)
 	config.zalloc = zalloc;
 	config.release = release;
 	config.context = &memory;
+	config.largest_block = largest_block;
 	if (gpamap_create(&config, &map) == -ENOMEM) {
 		CHECK(memory.in_use == 0 && map == NULL);
 		failed++;
@@ -126,17 +151,121 @@ static int run_trace(size_t fail_at, struct seen *end)
 	return failed;
 }
 
-int main(void)
+/* ---- Hundreds of slots ---- */
+
+static uint64_t sums[MANY_STEPS]; /* of what is seen after each step, without failures */
+
+static uint64_t sum_of(const char *text)
+{
+	uint64_t sum = 0xcbf29ce484222325;
+
+	for (; *text; text++)
+		sum = (sum ^ (unsigned char)*text) * 0x100000001b3;
+	return sum;
+}
+
+/* A slot comes, moves between its two homes, or goes. There are more and more, and then fewer and fewer. */
+static int change_one_of_many(struct gpamap *map, uint32_t step, uint32_t seed)
+{
+	static const uint32_t comes[] = {95, 70, 20}; /* of 100 */
+	uint32_t number = chance(&seed) % MANY;
+	uint32_t word = number < MANY / 4 ? 65536 + number : number;
+	uint64_t home = (uint64_t)number * 7919 % 1009 * 16;
+
+	if (chance(&seed) % 100 >= comes[step * 3 / MANY_STEPS])
+		return set(map, word, 0, 0, 0, 0);
+	home += chance(&seed) % 2 * 8;
+	return set(map, word, chance(&seed) % 2, home * PAGE, (1 + number % 8) * PAGE, (1 + number % 50) * PAGE);
+}
+
+static int do_one_of_many(struct gpamap *map, uint32_t step)
+{
+	if (step % 60 == 20 || step % 60 == 40)
+		return gpamap_begin(map);
+	if (step % 60 == 32)
+		return gpamap_commit(map);
+	if (step % 60 == 52)
+		return gpamap_abort(map);
+	return change_one_of_many(map, step, (step ^ step << 16) * 2654435761U);
+}
+
+/* A step, with one more allocation that works each time, until it works. Returns how often it did not. */
+static size_t insist(struct gpamap *map, struct gpamap_reader *reader, struct memory *memory, uint32_t step)
+{
+	size_t failed;
+
+	look(reader, &before);
+	for (failed = 0;; failed++) {
+		memory->fail_at = memory->count + failed;
+		if (do_one_of_many(map, step) != -ENOMEM)
+			break;
+		look(reader, &after);
+		CHECK(strcmp(before.text, after.text) == 0);
+	}
+	memory->fail_at = SIZE_MAX;
+	look(reader, &after);
+	return failed;
+}
+
+static void run_many(uint32_t largest_block, int fails, bool stays_out)
+{
+	struct memory memory = {.fail_at = SIZE_MAX, .stays_out = stays_out};
+	struct gpamap_config config = test_config();
+	struct gpamap *map = NULL;
+	struct gpamap_reader *reader = NULL;
+	size_t failed = 0, most = 0;
+	uint32_t step;
+
+	config.zalloc = zalloc;
+	config.release = release;
+	config.context = &memory;
+	config.largest_block = largest_block;
+	CHECK(gpamap_create(&config, &map) == 0 && gpamap_reader_create(map, &reader) == 0);
+	for (step = 0; step < MANY_STEPS; step++) {
+		if (fails) {
+			failed += insist(map, reader, &memory, step);
+			CHECK(sum_of(after.text) == sums[step]);
+		} else {
+			(void)do_one_of_many(map, step);
+			look(reader, &after);
+			sums[step] = sum_of(after.text);
+		}
+		most = after.slots > most ? after.slots : most;
+	}
+	CHECK(most > 200 && after.slots < most * 2 / 3);
+	CHECK(fails ? failed > 2000 : !failed);
+	if (fails)
+		printf("up to %zu slots in blocks of %u: %zu allocations failed%s\n", most, largest_block, failed,
+		       stays_out ? ", and all after them" : "");
+	gpamap_destroy(map);
+	CHECK(memory.in_use == 0);
+}
+
+/* The short trace, with each of its allocations failing once. */
+static void run_few(uint32_t largest_block)
 {
 	size_t fail_at = 0;
 
-	CHECK(run_trace(SIZE_MAX, &reference) == 0);
+	CHECK(run_trace(SIZE_MAX, largest_block, &reference) == 0);
 	CHECK(reference.slots > 5 && strstr(reference.text, "log 1: 0"));
-	while (run_trace(fail_at, &after)) {
+	while (run_trace(fail_at, largest_block, &after)) {
 		CHECK(strcmp(after.text, reference.text) == 0);
 		fail_at++;
 	}
-	printf("%zu allocations failed, one at a time\n", fail_at);
+	printf("blocks of %u: %zu allocations failed, one at a time\n", largest_block, fail_at);
 	CHECK(fail_at > 100);
+}
+
+int main(void)
+{
+	static const uint32_t blocks[] = {1, 4, 0, 512};
+	size_t i;
+
+	for (i = 0; i < sizeof(blocks) / sizeof(*blocks); i++) {
+		run_few(blocks[i]);
+		run_many(blocks[i], 0, false);
+		run_many(blocks[i], 1, false);
+		run_many(blocks[i], 1, true);
+	}
 	return 0;
 }
