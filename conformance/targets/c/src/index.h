@@ -122,7 +122,7 @@ struct spot {
 #define LIKELY(condition) (condition)
 #endif
 
-size_t run_search(const struct run *run, uint64_t address);
+size_t run_search(const struct entry *entries, size_t count, uint64_t address);
 struct spot index_search(const struct index *index, const struct entry *place, uint64_t address);
 
 HOT bool holds(const struct entry *entry, uint64_t address)

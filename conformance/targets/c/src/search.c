@@ -2,16 +2,17 @@
 /* Search: what hints did not lead to, and where a range belongs. */
 #include "parts.h"
 
-/* The position of the first entry that reaches the address; `count` if none does. No branch depends on what is compared: processors guess that wrong half of the time. */
-size_t run_search(const struct run *run, uint64_t address)
+/* The position of the first entry that reaches the address; `count` if none does. No branch depends on what is compared:
+ * processors guess that wrong half of the time. */
+size_t run_search(const struct entry *entries, size_t count, uint64_t address)
 {
 	size_t low = 0;
-	size_t left = run->count;
+	size_t left = count;
 
 	while (left) {
 		size_t half = (left + 1) / 2;
 
-		low += run->entries[low + half - 1].reach < address ? half : 0;
+		low += entries[low + half - 1].reach < address ? half : 0;
 		left -= half;
 	}
 	return low;
@@ -28,14 +29,15 @@ struct spot index_search(const struct index *index, const struct entry *place, u
 {
 	bool was_guessed = is_first(index, place, address);
 	struct run run = places_of(index);
-	struct spot spot = {was_guessed ? (size_t)(place - index->places) : run_search(&run, address), 0};
+	struct spot spot = {0, 0};
 	const struct entry *entry;
 
+	spot.place = was_guessed ? (size_t)(place - index->places) : run_search(run.entries, run.count, address);
 	if (spot.place == index->count)
 		return spot;
 	run = entries_of(&index->places[spot.place]);
 	entry = was_guessed ? NULL : run_guess(&run, address);
-	spot.at = entry ? (size_t)(entry - run.entries) : run_search(&run, address);
+	spot.at = entry ? (size_t)(entry - run.entries) : run_search(run.entries, run.count, address);
 	return spot;
 }
 

@@ -28,7 +28,7 @@ void search(void)
 		entries[i].reach = nondet_u64();
 		ASSUME(!i || entries[i - 1].reach <= entries[i].reach);
 	}
-	found = run_search(&run, address);
+	found = run_search(run.entries, run.count, address);
 	CLAIM(found <= run.count, "a position, or behind the last");
 	if (found < run.count)
 		CLAIM(entries[found].reach >= address, "it reaches the address");
@@ -77,34 +77,36 @@ void guess(void)
 	WITNESS(!found && run.count == 0 && run.slots, "an empty run with hints");
 }
 
-/* Both levels: of the entries that hold an address the first is found. */
+/* Both levels: the first entry of all that reaches an address; where one holds it, the first that does. Hints may have
+ * led to any place before. */
 void leftmost(void)
 {
 	struct index index = any_index();
 	uint64_t address = nondet_u64();
 	size_t other = any_below(MOST);
-	const struct entry *found = index_at(&index, address);
-	struct spot spot = index_seek(&index, address);
+	const struct entry *guessed = nondet_bool() && index.count ? &places[any_below(index.count)] : NULL;
+	struct spot spot = index_search(&index, guessed, address);
 	size_t i, first = count_listed;
 
 	for (i = MOST; i-- > 0;)
 		if (i < count_listed && last[i] >= address)
 			first = i;
 	if (first == count_listed) {
-		CLAIM(spot.place == index.count && !found, "nothing reaches the address");
+		CLAIM(spot.place == index.count, "nothing reaches the address");
 	} else {
 		const struct entry *entry = index_entry(&index, spot);
 
-		CLAIM(entry && entry->start == listed[first].start && entry->reach == last[first] &&
-			      entry->item == listed[first].item,
-		      "the first entry that reaches the address, and its own last byte");
-		CLAIM(found == (listed[first].start <= address ? entry : NULL), "if it holds the address");
+		CLAIM(entry && spot.at < places[spot.place].count, "there is one");
+		CLAIM(entry->start == listed[first].start && entry->item == listed[first].item, "the first that reaches it");
+		CLAIM(entry->reach == last[first], "its reach is its own last byte");
 	}
 	if (other < count_listed && listed[other].start <= address && address <= last[other])
-		CLAIM(found && first <= other, "an entry that holds it is found, and none before it holds it");
-	WITNESS(found && index.overlaps && first > 0 && listed[first].start <= last[first - 1], "it overlaps the one before");
-	WITNESS(!found && index.count == PLACES && address > listed[0].start && first < count_listed, "a hole");
-	WITNESS(found && index.count == PLACES && index.slots && places[1].slots, "with hints of both kinds");
+		CLAIM(first <= other && listed[first].start <= address, "if any entry holds the address, this one does");
+	WITNESS(guessed == places && spot.place == 1, "hints have led to the wrong place");
+	WITNESS(index.overlaps && first > 0 && first < count_listed && listed[first].start <= last[first - 1],
+		"it overlaps the one before");
+	WITNESS(index.count == PLACES && address > listed[0].start && first < count_listed && listed[first].start > address,
+		"a hole");
 }
 
 /* The first entry that starts at an address or behind it. */
