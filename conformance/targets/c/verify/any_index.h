@@ -13,6 +13,11 @@
 #endif
 #define MOST (PLACES * PER_BLOCK)
 #define SLOTS 4 /* hints of each run */
+#ifdef NO_HINTS
+#define any_slots() 0
+#else
+#define any_slots() any_below(SLOTS + 1)
+#endif
 
 /* As in a block: entries, then hints. */
 struct storage {
@@ -38,7 +43,7 @@ static size_t count_listed;
 static struct index any_index(void)
 {
 	struct index index = {.places = places, .hints = directory, .count = any_below(PLACES + 1), .room = PLACES};
-	uint64_t reach = 0, start = 0;
+	uint64_t reach = 0, start = 0, before = 0;
 	size_t i, j;
 
 	count_listed = 0;
@@ -53,7 +58,7 @@ static struct index any_index(void)
 		place->block = (struct block *)&storages[i];
 		place->count = (uint16_t)(1 + any_below(PER_BLOCK));
 		place->room = PER_BLOCK;
-		place->slots = (uint16_t)any_below(SLOTS + 1);
+		place->slots = (uint16_t)any_slots();
 		place->shift = (uint8_t)any_below(64);
 		place->wide = nondet_bool();
 		for (j = 0; j < SLOTS; j++)
@@ -75,15 +80,17 @@ static struct index any_index(void)
 			listed[count_listed] = *entry;
 			last[count_listed++] = end;
 		}
-		/* A place starts where its hints do. */
-		place->start = storages[i].entries[place->slots ? any_below(place->count) : 0].start;
+		/* A place starts where its hints do, or did: behind all entries of the place before. */
+		place->start = nondet_u64();
+		ASSUME(place->start >= before);
+		before = start;
 		place->overlaps = i && storages[i].entries[0].start <= reach;
 		index.overlaps += place->overlaps;
 		reach = reach < own ? own : reach;
 		place->reach = reach;
 	}
 	index.entries = count_listed;
-	index.slots = any_below(SLOTS + 1);
+	index.slots = any_slots();
 	index.base = nondet_u64();
 	index.shift = (unsigned int)any_below(64);
 	index.dense = nondet_bool();

@@ -293,12 +293,30 @@ SEARCH = (
         quick=True,
     ),
     Harness(
+        name="leftmost",
+        shows="Of all blocks the first entry that reaches an address is found, whichever place hints led to.",
+        bound="3 blocks of 2 entries, unwind 7; overlapping or not, places that start anywhere, all addresses",
+        file="check_search.c",
+        function="leftmost",
+        unwind=7,
+        defines=("NO_HINTS",),
+        plants=(
+            Plant(
+                "a place that hints led to is believed without a look at how far it reaches",
+                "search.c",
+                "return place && place->reach >= address && (",
+                "return place && (",
+            ),
+        ),
+    ),
+    Harness(
         name="from",
         shows="Over all blocks, the first entry that starts at an address or behind it is found.",
-        bound="3 blocks of 2 entries, unwind 7; overlapping or not, hints of any content, all addresses",
+        bound="2 blocks of 2 entries, unwind 5; overlapping or not, all addresses",
         file="check_search.c",
         function="from",
-        unwind=7,
+        unwind=5,
+        defines=("NO_HINTS", "PLACES=2"),
         plants=(
             Plant(
                 "a block is skipped",
@@ -310,7 +328,33 @@ SEARCH = (
     ),
 )
 
-HARNESSES: tuple[Harness, ...] = (*SEARCH, *TRANSLATE, *MESSAGES, *REGIONS, *LOGS)
+EDIT = (
+    Harness(
+        name="settle",
+        shows="After any edit of a block all places say how far blocks reach and what overlaps; changes are noted.",
+        bound="3 blocks, unwind 4; all 64-bit values; no hints of places",
+        file="check_places.c",
+        function="settled",
+        unwind=4,
+        defines=("PLACES=3",),
+        plants=(
+            Plant(
+                "it stops too early where the next place reached further before",
+                "places.c",
+                "places[end].reach > before && places[end].reach >= places[place].reach)",
+                "places[end].reach > before)",
+            ),
+            Plant(
+                "a place that is reached into by now is not noted",
+                "places.c",
+                "\tindex->overlaps += (size_t)overlaps - at->overlaps;\n\tat->overlaps = overlaps;\n\tnote_change(index, place, place + 1);",
+                "\tindex->overlaps += (size_t)overlaps - at->overlaps;\n\tat->overlaps = overlaps;",
+            ),
+        ),
+    ),
+)
+
+HARNESSES: tuple[Harness, ...] = (*SEARCH, *EDIT, *TRANSLATE, *MESSAGES, *REGIONS, *LOGS)
 
 
 def harness_named(name: str) -> Harness:

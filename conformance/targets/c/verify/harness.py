@@ -47,5 +47,5 @@ class Harness:
     unwindset: tuple[str, ...] = ()
     defines: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    seconds: float = 200
+    seconds: float = 400
     quick: bool = False
