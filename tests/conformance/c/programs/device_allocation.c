@@ -2,11 +2,15 @@
 /*
  * As allocation.c, for a device: every allocation of a long trace fails once, the step reports ENOMEM, nothing has changed,
  * and the step then works. At the end all is as it is without failures, also the order in which entries are given up.
+ *
+ * Then tables of hundreds of entries, with a reader: each step fails at its first allocation, then at its second, and so on
+ * until it works; one failing, or all from there on. What takes entries out works without any memory.
  */
 #define _POSIX_C_SOURCE 200809L /* fmemopen */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "failing.h"
 #include "gpamap_vhost.h"
@@ -14,6 +18,10 @@
 #define STEPS 240
 #define MOST 32
 #define LIMIT 6
+
+#define MANY_STEPS 1200
+#define MANY 300 /* entries */
+#define MANY_LIMIT 220
 
 /* All that can be seen of a device, as text. */
 static char before[32768], after[32768], reference[32768], fifo[32768];
@@ -129,7 +137,7 @@ static bool removes(uint32_t step)
 
 	(void)chance(&seed);
 	choice = chance(&seed) % 10;
-	return step && step != STEPS / 3 && step != STEPS / 3 + 40 && (choice == 3 || choice == 4);
+	return step && (step == STEPS / 3 || step == STEPS / 3 + 40 || choice == 3 || choice == 4);
 }
 
 /* The trace with one failing allocation. Returns whether it came to that. */
@@ -201,6 +209,253 @@ static void test_tables(void)
 	CHECK(memory.in_use == 0);
 }
 
+/* ---- Tables of hundreds of entries ---- */
+
+/* What is seen of a table: its entries, and where a reader finds bytes. */
+struct sight {
+	size_t count;
+	struct gpamap_entry entries[MANY];
+	struct gpamap_segment found[128];
+	int answers[128];
+};
+
+static struct sight sights[2];
+static uint64_t sums[MANY_STEPS]; /* of what is seen after each step, without failures */
+
+static void look_at_many(const struct gpamap_table *table, struct gpamap_reader *reader, struct sight *sight)
+{
+	const struct gpamap_table_view *view = gpamap_table_enter(reader);
+	uint64_t i;
+
+	memset(sight, 0, sizeof(*sight));
+	sight->count = gpamap_table_entries(table, sight->entries, MANY);
+	CHECK(sight->count <= MANY);
+	for (i = 0; i < 128; i++)
+		sight->answers[i] = gpamap_table_lookup(view, i * 31 % 2048 * PAGE, GPAMAP_READ, &sight->found[i]);
+	gpamap_leave(reader);
+}
+
+/* FNV-1a */
+static uint64_t sum_of(const struct sight *sight)
+{
+	const unsigned char *at = (const unsigned char *)sight;
+	uint64_t sum = 0xcbf29ce484222325;
+	size_t i;
+
+	for (i = 0; i < sizeof(*sight); i++)
+		sum = (sum ^ at[i]) * 0x100000001b3;
+	return sum;
+}
+
+static bool takes_out(uint32_t step)
+{
+	return step % 100 >= 50 && step % 100 < 90;
+}
+
+/* Half of the time entries come, then they go; now and then all are replaced. */
+static int do_one_of_many(struct gpamap_table *table, uint32_t step)
+{
+	static struct gpamap_entry entries[MANY];
+	uint32_t seed = (step ^ step << 16) * 2654435761U;
+	uint64_t first = chance(&seed) % 2048 * PAGE;
+	struct gpamap_entry entry = {first, first + (1 + chance(&seed) % 3) * PAGE - 1, step * PAGE, step % 4};
+	struct gpamap_segment segments[4];
+	struct gpamap_reach reach;
+	size_t i, count;
+
+	if (step % 100 == 99) {
+		for (i = 0; i < MANY * 2 / 3; i++) {
+			first = chance(&seed) % 2048 * PAGE;
+			entries[i] = (struct gpamap_entry){first, first + PAGE - 1, i * PAGE, 3};
+		}
+		return gpamap_table_replace(table, entries, i);
+	}
+	if (!takes_out(step)) {
+		(void)gpamap_table_translate(table, first, PAGE, GPAMAP_READ, segments, 4, &reach);
+		return gpamap_table_add(table, &entry);
+	}
+	if (step % 7 == 0)
+		return gpamap_table_remove_range(table, first, first + 40 * PAGE);
+	count = gpamap_table_entries(table, entries, MANY);
+	if (!count)
+		return -ENOENT;
+	i = chance(&seed) % count;
+	return gpamap_table_remove(table, entries[i].first, entries[i].last, entries[i].host);
+}
+
+/* A step, with one more allocation that works each time, until it works. Returns how often it did not. */
+static size_t insist(struct gpamap_table *table, struct gpamap_reader *reader, struct memory *memory, uint32_t step)
+{
+	size_t failed;
+
+	look_at_many(table, reader, &sights[0]);
+	for (failed = 0;; failed++) {
+		memory->fail_at = memory->count + failed;
+		if (do_one_of_many(table, step) != -ENOMEM)
+			break;
+		CHECK(!takes_out(step));
+		look_at_many(table, reader, &sights[1]);
+		CHECK(memcmp(&sights[0], &sights[1], sizeof(sights[0])) == 0);
+	}
+	memory->fail_at = SIZE_MAX;
+	look_at_many(table, reader, &sights[1]);
+	return failed;
+}
+
+static void run_many(uint32_t largest_block, uint32_t retirement, int fails, bool stays_out)
+{
+	struct memory memory = {.fail_at = SIZE_MAX, .stays_out = stays_out};
+	struct gpamap_table_config config = {
+		.limit = MANY_LIMIT,
+		.retirement = retirement,
+		.zalloc = zalloc,
+		.release = release,
+		.context = &memory,
+		.largest_block = largest_block,
+	};
+	struct gpamap_reader *reader = NULL;
+	struct gpamap_table *table = NULL;
+	size_t failed = 0, most = 0;
+	uint32_t step;
+
+	CHECK(gpamap_table_create(&config, &table) == 0 && gpamap_table_reader_create(table, &reader) == 0);
+	for (step = 0; step < MANY_STEPS; step++) {
+		if (fails) {
+			failed += insist(table, reader, &memory, step);
+			CHECK(sum_of(&sights[1]) == sums[step]);
+		} else {
+			(void)do_one_of_many(table, step);
+			look_at_many(table, reader, &sights[1]);
+			sums[step] = sum_of(&sights[1]);
+		}
+		most = sights[1].count > most ? sights[1].count : most;
+	}
+	CHECK(most >= MANY_LIMIT);
+	CHECK(fails ? failed > MANY_STEPS : !failed);
+	if (fails)
+		printf("up to %zu entries in blocks of %u: %zu allocations failed%s\n", most, largest_block, failed,
+		       stays_out ? ", and all after them" : "");
+	gpamap_table_destroy(table);
+	CHECK(memory.in_use == 0);
+}
+
+/* Without any memory, a table is taken apart to its last entry: from the front, in ranges, or here and there. */
+static void run_out(uint32_t largest_block, uint32_t kept_apart, int how)
+{
+	struct memory memory = {.fail_at = SIZE_MAX, .stays_out = true};
+	struct gpamap_table_config config = {
+		.limit = 4 * MANY,
+		.zalloc = zalloc,
+		.release = release,
+		.context = &memory,
+		.largest_block = largest_block,
+	};
+	struct gpamap_table *table = NULL;
+	size_t left = 4 * MANY;
+	uint64_t i, at;
+
+	CHECK(gpamap_table_create(&config, &table) == 0);
+	for (i = 0; i < 4 * MANY; i++) {
+		struct gpamap_entry entry = {i * PAGE, i * PAGE + PAGE - 1, 0, 3};
+
+		CHECK(gpamap_table_add(table, &entry) == 0);
+	}
+	for (i = 0; i < 4 * MANY; i++) {
+		if (i % kept_apart) {
+			CHECK(gpamap_table_remove(table, i * PAGE, i * PAGE + PAGE - 1, 0) == 0);
+			left--;
+		}
+	}
+	memory.fail_at = memory.count; /* and all from there on */
+	for (i = 0; i < 4 * MANY; i++) {
+		at = how == 0 ? i : i * 7919 % (4 * MANY);
+		if (how == 2 && i % 10 == 0)
+			CHECK(gpamap_table_remove_range(table, i * PAGE, (i + 10) * PAGE - 1) == 0);
+		else if (how != 2 && at % kept_apart == 0)
+			CHECK(gpamap_table_remove(table, at * PAGE, at * PAGE + PAGE - 1, 0) == 0);
+		if (how != 2)
+			left -= at % kept_apart == 0;
+		else if (i % 10 == 0)
+			left = (4 * MANY - i - 10 + kept_apart - 1) / kept_apart;
+		CHECK(how == 2 || gpamap_table_entries(table, NULL, 0) == left);
+	}
+	CHECK(gpamap_table_entries(table, NULL, 0) == 0);
+	gpamap_table_destroy(table);
+	CHECK(memory.in_use == 0);
+}
+
+/* Without any memory, a device gives up entries of its IOTLB, the IOTLB, regions, and its table. */
+static void test_device_without_memory(void)
+{
+	static const uint64_t with_iotlb = GPAMAP_ACCESS_PLATFORM;
+	struct memory memory = {.fail_at = SIZE_MAX, .stays_out = true};
+	struct gpamap_device_config config = {
+		.max_regions = MANY,
+		.iotlb_limit = MANY,
+		.user_limit = (uint64_t)1 << 47,
+		.features = GPAMAP_ACCESS_PLATFORM,
+		.retirement = GPAMAP_FIFO,
+		.zalloc = zalloc,
+		.release = release,
+		.context = &memory,
+	};
+	struct gpamap_device *device = NULL;
+	uint64_t i;
+	int turn;
+
+	CHECK(gpamap_device_create(&config, &device) == 0 && gpamap_device_set_owner(device) == 0);
+	CHECK(gpamap_device_set_features(device, &with_iotlb) == 0);
+	for (i = 0; i < MANY; i++) {
+		CHECK(write_message(device, GPAMAP_UPDATE, i * PAGE, PAGE, NULL) > 0);
+		CHECK(gpamap_device_add_region(device, i * PAGE, PAGE, i * PAGE) == 0);
+	}
+	memory.fail_at = memory.count;
+	CHECK(write_message(device, GPAMAP_UPDATE, 0, PAGE, NULL) == -ENOMEM);
+	for (turn = 0; turn < 3; turn++) {
+		for (i = turn; i < MANY; i += 3) {
+			CHECK(write_message(device, GPAMAP_INVALIDATE, i * PAGE, 1, NULL) > 0);
+			CHECK(gpamap_device_remove_region(device, i * PAGE, PAGE, i * PAGE) == 0);
+		}
+		CHECK(gpamap_table_entries(gpamap_device_iotlb(device), NULL, 0) == (size_t)(2 - turn) * MANY / 3);
+		CHECK(gpamap_table_entries(gpamap_device_table(device), NULL, 0) == (size_t)(2 - turn) * MANY / 3);
+	}
+	memory.fail_at = SIZE_MAX;
+	for (i = 0; i < MANY; i++) {
+		CHECK(write_message(device, GPAMAP_UPDATE, i * PAGE, PAGE, NULL) > 0);
+		CHECK(gpamap_device_add_region(device, i * PAGE, PAGE, i * PAGE) == 0);
+	}
+	memory.fail_at = memory.count;
+	CHECK(gpamap_device_set_features(device, &with_iotlb) == 0);
+	CHECK(gpamap_table_entries(gpamap_device_iotlb(device), NULL, 0) == 0);
+	CHECK(gpamap_device_remove_range(device, 0, MANY * PAGE / 2 - 1) == 0);
+	CHECK(gpamap_table_entries(gpamap_device_table(device), NULL, 0) == MANY / 2);
+	CHECK(gpamap_device_reset_owner(device) == 0);
+	CHECK(gpamap_table_entries(gpamap_device_table(device), NULL, 0) == 0);
+	gpamap_device_destroy(device);
+	CHECK(memory.in_use == 0);
+}
+
+static void test_many(void)
+{
+	static const uint32_t blocks[] = {1, 4, 0, 40, 512};
+	uint32_t retirement, kept_apart;
+	size_t i;
+	int how;
+
+	for (i = 0; i < sizeof(blocks) / sizeof(*blocks); i++) {
+		for (retirement = GPAMAP_REFUSE; retirement <= GPAMAP_LRU; retirement++) {
+			if (blocks[i] && retirement != i % 3)
+				continue;
+			run_many(blocks[i], retirement, 0, false);
+			run_many(blocks[i], retirement, 1, false);
+			run_many(blocks[i], retirement, 1, true);
+		}
+		for (kept_apart = 1; kept_apart <= 9; kept_apart++)
+			for (how = 0; how < 3; how++)
+				run_out(blocks[i], kept_apart, how);
+	}
+}
+
 int main(void)
 {
 	uint32_t retirement;
@@ -220,5 +475,8 @@ int main(void)
 		strcpy(fifo, reference);
 	}
 	test_tables();
+	alarm(100); /* a removal that waits for memory has no end */
+	test_many();
+	test_device_without_memory();
 	return 0;
 }
