@@ -60,7 +60,9 @@ int gpamap_translate(const struct gpamap_view *view, uint32_t space, uint64_t gp
 	if (space < view->nspaces)
 		return walk(&view->spaces[space].by_gpa, gpa, length, denial(write), -EACCES, segments, room, reach);
 	*reach = (struct gpamap_reach){0, 0};
-	return length ? -EFAULT : 0;
+	if (!length)
+		return 0;
+	return room ? -EFAULT : -ENOBUFS;
 }
 
 int gpamap_next_slot(const struct gpamap_view *view, uint32_t space, uint64_t gpa, struct gpamap_slot_info *found)

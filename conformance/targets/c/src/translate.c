@@ -2,48 +2,82 @@
 /* Translation: a run of guest bytes as segments of host memory. */
 #include "table.h"
 
-/* The first entry that reaches the address, the byte after the last that the entry at `spot` holds. */
-static struct spot seek_on(const struct index *index, struct spot spot, uint64_t address)
-{
+/* Where a walk is: the entry that it came to, and the last of its place. */
+struct step {
+	size_t place;
 	const struct entry *entry;
+	const struct entry *last;
+};
 
-	spot = index_next(index, spot);
-	entry = index_entry(index, spot);
-	return entry && entry->reach < address ? index_seek(index, address) : spot;
+/* To a spot. False: it is past the end. */
+static bool step_to(const struct index *index, struct spot spot, struct step *step)
+{
+	const struct entry *place = &index->places[spot.place];
+
+	if (spot.place == index->count)
+		return false;
+	*step = (struct step){spot.place, &place->block->entries[spot.at], &place->block->entries[place->count - 1]};
+	return true;
+}
+
+/* To the first entry that reaches the address, the byte after the last that this entry holds. */
+static bool step_on(const struct index *index, uint64_t address, struct step *step)
+{
+	if (step->entry != step->last)
+		step->entry++;
+	else if (!step_to(index, (struct spot){step->place + 1, 0}, step))
+		return false;
+	return step->entry->reach >= address || step_to(index, index_seek(index, address), step);
+}
+
+/* The most frequent case: one entry holds all bytes. False: this is not it. */
+static bool walk_once(const struct index *index, uint64_t addr, uint64_t length, uintptr_t denied,
+		      struct gpamap_segment *segment, struct gpamap_reach *reach)
+{
+	const struct entry *entry = index_at(index, addr);
+
+	if (!entry || entry->item & denied || length - 1 > entry->reach - addr)
+		return false;
+	*segment = (struct gpamap_segment){addr, addr + (length - 1), addr + entry->delta};
+	*reach = (struct gpamap_reach){length, 1};
+	return true;
 }
 
 /* Translate by an index. `refusal` is the error where an entry denies one of `denied`. */
 int walk(const struct index *index, uint64_t addr, uint64_t length, uintptr_t denied, int refusal,
 	 struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
 {
-	struct spot spot = {0, 0};
+	uint64_t address = addr;
+	uint64_t left = length;
+	struct step step;
+	size_t count = 0;
+	int error = 0;
 
-	*reach = (struct gpamap_reach){0, 0};
-	while (reach->bytes < length) {
-		uint64_t address = addr + reach->bytes;
-		uint64_t left = length - reach->bytes;
-		const struct entry *entry;
+	if (length && room && walk_once(index, addr, length, denied, segments, reach))
+		return 0;
+	while (left) {
+		uint64_t last = address + (left - 1);
 
-		if (reach->segments == room)
-			return -ENOBUFS;
-		if (address < addr) /* past the last one */
-			return -EFAULT;
-		spot = reach->bytes ? seek_on(index, spot, address) : index_seek(index, address);
-		entry = index_entry(index, spot);
-		if (!entry || entry->start > address)
-			return -EFAULT;
-		if (entry->item & denied)
-			return refusal;
-		if (left - 1 > entry->reach - address)
-			left = entry->reach - address + 1;
-		segments[reach->segments++] = (struct gpamap_segment){
-			.first = address,
-			.last = address + (left - 1),
-			.host = address + entry->delta,
-		};
-		reach->bytes += left;
+		error = count == room ? -ENOBUFS : -EFAULT;
+		/* Address 0 comes after the last one, but for who began there. */
+		if (count == room || (count && !address))
+			break;
+		if (!(count ? step_on(index, address, &step) : step_to(index, index_seek(index, addr), &step)))
+			break;
+		if (step.entry->start > address)
+			break;
+		error = refusal;
+		if (step.entry->item & denied)
+			break;
+		error = 0;
+		if (left - 1 > step.entry->reach - address)
+			last = step.entry->reach;
+		segments[count++] = (struct gpamap_segment){address, last, address + step.entry->delta};
+		left -= last - address + 1;
+		address = last + 1;
 	}
-	return 0;
+	*reach = (struct gpamap_reach){length - left, count};
+	return error;
 }
 
 /* Note that the entries of these segments were used, in this order. */
