@@ -347,8 +347,8 @@ EDIT = (
             Plant(
                 "a place that is reached into by now is not noted",
                 "places.c",
-                "\tindex->overlaps += (size_t)overlaps - at->overlaps;\n\tat->overlaps = overlaps;\n\tnote_change(index, place, place + 1);",
-                "\tindex->overlaps += (size_t)overlaps - at->overlaps;\n\tat->overlaps = overlaps;",
+                "at->overlaps = overlaps;\n\tnote_change(index, place, place + 1);",
+                "at->overlaps = overlaps;",
             ),
         ),
     ),
