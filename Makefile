@@ -1,5 +1,5 @@
 # Each target is a thin line over a tool. `make run` and `make test` set up everything they need.
-.PHONY: run test quick prove prove-c vectors fuzz fuzz-kernels bench bench-quick bench-steps l2fwd docs lint setup clean help
+.PHONY: run test quick prove prove-c vectors fuzz fuzz-c fuzz-kernels bench bench-quick bench-steps l2fwd docs lint setup clean help
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,6 +25,9 @@ vectors: setup      ## write the vectors anew from the spec
 
 fuzz: setup         ## a million random operations: model, C library, the kernel's own source
 	$(BIN)/gpaspec fuzz --operations 1000000 $(ARGS)
+
+fuzz-c: setup       ## a million random operations on libgpamap beside a naive model, under sanitizers
+	$(BIN)/python -m conformance.targets.c.fuzzing --operations 1000000 --jobs 2 $(ARGS)
 
 fuzz-kernels: setup ## a hundred thousand random operations on each booted kernel
 	$(BIN)/gpaspec fuzz linux --kernel 5.10 --kernel 6.1 --kernel 6.12 --kernel 7.2 --operations 100000 $(ARGS)

@@ -292,8 +292,6 @@ static void operate_translate(struct views views)
 	struct asked asked = take_asked();
 	int write = asked.access == GPAMAP_WRITE;
 
-	if (!asked.room && space) /* which error comes first in a space that there is not, the library says otherwise */
-		asked.room = 1;
 	room_for_answer(&asked, &a);
 	room_for_answer(&asked, &b);
 	TELL("slots_translate space=0x%" PRIx32 " gpa=0x%" PRIx64 " length=0x%" PRIx64 " write=0x%x room=0x%zx\n", space,
