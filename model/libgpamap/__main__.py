@@ -8,7 +8,7 @@ from time import monotonic
 from .scenes import TRACES, all_reports
 from .writer import Writer
 
-BOUNDS = ((1, 3, True), (2, 2, False))  # readers, stays of each, whether allocations fail
+BOUNDS = ((1, 3, True), (2, 2, True))  # readers, stays of each, whether allocations fail
 
 
 def new_writer(readers: int) -> Writer:

@@ -11,11 +11,15 @@ import pytest
 from conformance.targets.c import build
 
 from .planted import CONCURRENCY_BUGS, Bug, planted_base
+from .planted_publication import MEMORY_BUGS, READER_BUGS
+from .planted_index import HARMLESS, INDEX_BUGS
 
 pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
 
 PROGRAMS = Path(__file__).parent / "programs"
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
+PROGRAMS_ALONE = ("transactions", "allocation", "stress", "device_allocation", "tables", "index")
+EDITS = "1500000"  # at most: all bugs but one are found by a tenth of them
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 
 
@@ -24,8 +28,8 @@ def compiled(name: str, sanitizer: str, compiler: str, base: Path = build.HERE) 
     return build.program(PROGRAMS / f"{name}.c", flags, shutil.which(compiler), base)
 
 
-def ended(program: Path, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([program], capture_output=True, text=True, timeout=seconds, check=False)
+def ended(program: Path, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=seconds, check=False)
 
 
 def test_there_is_a_compiler() -> None:
@@ -34,13 +38,13 @@ def test_there_is_a_compiler() -> None:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
-@pytest.mark.parametrize("name", ["transactions", "allocation", "stress", "device_allocation", "tables"])
+@pytest.mark.parametrize("name", PROGRAMS_ALONE)
 def test_program(name: str, sanitizer: str, compiler: str) -> None:
     done = ended(compiled(name, sanitizer, compiler))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("bug", CONCURRENCY_BUGS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", (*CONCURRENCY_BUGS, *READER_BUGS), ids=lambda bug: bug.name)
 def test_the_stress_program_finds_what_readers_would_see(bug: Bug) -> None:
     """What no vector can show, since vectors have one caller: a reader beside the writer sees it."""
     compiler = COMPILERS[0]
@@ -48,3 +52,29 @@ def test_the_stress_program_finds_what_readers_would_see(bug: Bug) -> None:
         programs = [compiled("stress", sanitizer, compiler, base) for sanitizer in SANITIZERS]
     # Which thread runs when is chance: a run may miss it.
     assert any(ended(program).returncode != 0 for _ in range(15) for program in programs)
+
+
+@pytest.mark.parametrize("bug", INDEX_BUGS, ids=lambda bug: bug.name)
+def test_the_index_program_finds_what_maps_of_vectors_are_too_small_for(bug: Bug) -> None:
+    with planted_base(bug) as base:
+        program = compiled("index", "memory", COMPILERS[0], base)
+    assert ended(program, EDITS).returncode != 0, bug.sentence
+
+
+@pytest.mark.parametrize("bug", HARMLESS, ids=lambda bug: bug.name)
+def test_wrong_hints_change_no_answer(bug: Bug) -> None:
+    with planted_base(bug) as base:
+        program = compiled("index", "memory", COMPILERS[0], base)
+    done = ended(program, "100000", "1", "hints may be wrong")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_there_are_many_bugs_of_the_index() -> None:
+    assert len({bug.name for bug in INDEX_BUGS}) == len(INDEX_BUGS) >= 40
+
+
+@pytest.mark.parametrize("bug", MEMORY_BUGS, ids=lambda bug: bug.name)
+def test_failing_allocations_find_what_is_lost_or_half_done(bug: Bug) -> None:
+    with planted_base(bug) as base:
+        programs = [compiled(name, "memory", COMPILERS[0], base) for name in ("allocation", "device_allocation")]
+    assert any(ended(program).returncode != 0 for program in programs)

@@ -256,6 +256,55 @@ static void run_few(uint32_t largest_block)
 	CHECK(fail_at > 100);
 }
 
+/* ---- Growth that is taken back ---- */
+
+static void add_slots(struct gpamap *map, uint32_t from, uint32_t to, uint32_t first_number)
+{
+	for (; from < to; from++)
+		CHECK(set(map, 65536 + first_number + from, 0, from * 2 * PAGE, PAGE, from * PAGE) == 0);
+}
+
+/* One view has grown for what was then taken back, and another space was edited: now the other view grows, and further. */
+static void run_growth(uint32_t slots, uint32_t in_vain, uint32_t more, uint32_t first_number)
+{
+	struct memory memory = {.fail_at = SIZE_MAX};
+	struct gpamap_config config = test_config();
+	struct gpamap *map = NULL;
+	struct gpamap_reader *reader = NULL;
+	uint32_t at;
+
+	config.zalloc = zalloc;
+	config.release = release;
+	config.context = &memory;
+	config.largest_block = 2;
+	CHECK(gpamap_create(&config, &map) == 0 && gpamap_reader_create(map, &reader) == 0);
+	add_slots(map, 0, slots, 0);
+	CHECK(gpamap_begin(map) == 0);
+	add_slots(map, slots, slots + in_vain, 0);
+	CHECK(gpamap_abort(map) == 0);
+	CHECK(set(map, 0, 0, 0, PAGE, 0) == 0);
+	CHECK(gpamap_begin(map) == 0);
+	add_slots(map, slots, slots + more, first_number);
+	CHECK(gpamap_commit(map) == 0);
+	for (at = slots + more; at < slots + more + 3; at++) {
+		add_slots(map, at, at + 1, first_number);
+		look(reader, &after);
+		CHECK(after.slots == at + 2);
+	}
+	gpamap_destroy(map);
+	CHECK(memory.in_use == 0);
+}
+
+static void test_growth(void)
+{
+	uint32_t slots, in_vain, more;
+
+	for (slots = 0; slots < 12; slots += 2)
+		for (in_vain = 1; in_vain < 30; in_vain += 4)
+			for (more = 1; more < 60; more += 8)
+				run_growth(slots, in_vain, more, more % 3 * 200);
+}
+
 int main(void)
 {
 	static const uint32_t blocks[] = {1, 4, 0, 512};
@@ -267,5 +316,6 @@ int main(void)
 		run_many(blocks[i], 1, false);
 		run_many(blocks[i], 1, true);
 	}
+	test_growth();
 	return 0;
 }
