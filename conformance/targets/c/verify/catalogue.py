@@ -7,31 +7,6 @@ from conformance.targets.c.verify.harness import Harness, Plant
 # Whose loops are bounded by the structure that is given, or that have none, say so by this.
 ALL_VALUES = "no loop; all 64-bit values"
 
-TRANSLATE = (
-    Harness(
-        name="walk",
-        shows="A translation gives the bytes in order, each where its entry says, and stops for the reason it names.",
-        bound="2 segments, unwind 4; an index of any size, all 64-bit values",
-        file="check_translate.c",
-        function="walked",
-        unwind=4,
-        plants=(
-            Plant(
-                "the end of an entry is compared as a sum, which wraps at 2^64",
-                "translate.c",
-                "if (left - 1 > entry->reach - address)",
-                "if (address + left > entry->reach + 1)",
-            ),
-            Plant(
-                "the next entry is taken although it ends before the byte",
-                "translate.c",
-                "return entry && entry->reach < address ? index_seek(index, address) : spot;",
-                "return entry && entry->reach < address && !index ? index_seek(index, address) : spot;",
-            ),
-        ),
-    ),
-)
-
 MESSAGES = (
     Harness(
         name="message-checks",
@@ -264,8 +239,8 @@ SEARCH = (
             Plant(
                 "an entry that ends at the address does not reach it",
                 "search.c",
-                "run->entries[low + half - 1].reach < address ? half",
-                "run->entries[low + half - 1].reach <= address ? half",
+                "entries[low + half - 1].reach < address ? half",
+                "entries[low + half - 1].reach <= address ? half",
             ),
         ),
     ),
@@ -354,7 +329,7 @@ EDIT = (
     ),
 )
 
-HARNESSES: tuple[Harness, ...] = (*SEARCH, *EDIT, *TRANSLATE, *MESSAGES, *REGIONS, *LOGS)
+HARNESSES: tuple[Harness, ...] = (*SEARCH, *EDIT, *MESSAGES, *REGIONS, *LOGS)
 
 
 def harness_named(name: str) -> Harness:
