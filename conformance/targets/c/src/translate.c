@@ -12,10 +12,11 @@ struct step {
 /* To a spot. False: it is past the end. */
 static bool step_to(const struct index *index, struct spot spot, struct step *step)
 {
-	const struct entry *place = &index->places[spot.place];
+	const struct entry *place;
 
 	if (spot.place == index->count)
 		return false;
+	place = &index->places[spot.place];
 	*step = (struct step){spot.place, &place->block->entries[spot.at], &place->block->entries[place->count - 1]};
 	return true;
 }
@@ -49,7 +50,7 @@ int walk(const struct index *index, uint64_t addr, uint64_t length, uintptr_t de
 {
 	uint64_t address = addr;
 	uint64_t left = length;
-	struct step step;
+	struct step step = {0};
 	size_t count = 0;
 	int error = 0;
 
