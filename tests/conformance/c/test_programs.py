@@ -11,8 +11,8 @@ import pytest
 from conformance.targets.c import build
 
 from .planted import CONCURRENCY_BUGS, Bug, planted_base
-from .planted_publication import MEMORY_BUGS, READER_BUGS
 from .planted_index import HARMLESS, INDEX_BUGS
+from .planted_publication import MEMORY_BUGS, READER_BUGS
 
 pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
 
