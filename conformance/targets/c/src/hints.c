@@ -126,8 +126,10 @@ bool hint_block(struct entry *place, size_t *cut)
 		return true;
 	while (hint_part(place, first, last)) {
 		*cut = widest_gap(entries, first, last, SMALLEST_CLUSTER);
-		if (*cut)
+		if (*cut) {
+			place->slots = 0;
 			return false;
+		}
 		*cut = widest_gap(entries, first, last, 1);
 		if (!*cut)
 			return true;
@@ -202,11 +204,13 @@ void hint_inserted(struct entry *place, size_t at)
 	fill_hints(&run, hints_of(place), at, at);
 }
 
-/* The entry that reached `reach` was removed from a block. */
+/* The entry that reached `reach` was removed from a block: mend the hints, or drop them if it was the last that had one. */
 void hint_removed(struct entry *place, uint64_t reach)
 {
 	struct run run = entries_of(place);
 
-	if (place->slots)
+	if (run.entries[run.count - 1].reach < run.base)
+		place->slots = 0;
+	else if (place->slots)
 		move_hints(&run, hints_of(place), reach, false);
 }
