@@ -360,6 +360,40 @@ CONCURRENCY_BUGS: tuple[Bug, ...] = (
         ),
     ),
     bug(
+        "publishes-after-waiting",
+        "missing grace period",
+        "The writer waits for readers before it publishes, not after.",
+        ("gate.c", "\tatomic_store_explicit(&gate->published, side, memory_order_seq_cst);\n\tfor", "\tfor"),
+        (
+            "gate.c",
+            "\t\twait_for(gate, reader);\n",
+            "\t\twait_for(gate, reader);\n\tatomic_store_explicit(&gate->published, side, memory_order_seq_cst);\n",
+        ),
+    ),
+    bug(
+        "readers-do-not-tell",
+        "missing grace period",
+        "A reader does not tell that it is inside.",
+        ("gate.c", "now + 1, memory_order_seq_cst);", "now + 2, memory_order_seq_cst);"),
+        ("gate.c", "now + 1, memory_order_release);", "now + 2, memory_order_release);"),
+    ),
+    bug(
+        "blocks-freed-before-readers-leave",
+        "freed too early",
+        "Blocks that an edit has replaced are freed when it is published, with readers in them.",
+        (
+            "publish.c",
+            "\tgate_publish(&map->gate, view);\n",
+            "\tpool_free_retired(&map->pool);\n\tgate_publish(&map->gate, view);\n",
+        ),
+    ),
+    bug(
+        "blocks-are-not-sealed",
+        "edit in place",
+        "Blocks that were published are edited with readers in them.",
+        ("follow.c", "\t\tindex->places[at].block->fresh = false;\n", ""),
+    ),
+    bug(
         "move-in-two-steps",
         "not atomic",
         "A move is published as a delete and a create.",

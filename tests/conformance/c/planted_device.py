@@ -54,11 +54,12 @@ DEVICE_BUGS: tuple[Bug, ...] = (
         "room-comes-last",
         "errno order",
         "A translation looks at its room only after the entry.",
-        ("translate.c", "\t\tif (reach->segments == room)\n\t\t\treturn -ENOBUFS;\n", ""),
+        ("translate.c", "error = count == room ? -ENOBUFS : -EFAULT;", "error = -EFAULT;"),
+        ("translate.c", "if (count == room || (count && !address))", "if (count && !address)"),
         (
             "translate.c",
-            "\t\t\treturn refusal;\n",
-            "\t\t\treturn refusal;\n\t\tif (reach->segments == room)\n\t\t\treturn -ENOBUFS;\n",
+            "\t\terror = 0;\n\t\tif (left - 1",
+            "\t\terror = count == room ? -ENOBUFS : 0;\n\t\tif (error)\n\t\t\tbreak;\n\t\tif (left - 1",
         ),
     ),
     # Misses.

@@ -202,7 +202,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
             "device.c",
             "\tif (error)\n\t\treturn error;\n\tif (table_take(",
             "\tif (error && is_from_owner(device) && table && !table->padding && table->regions &&\n"
-            "\t    table->nregions <= device->config.iotlb_limit && table->nregions <= device->config.max_regions) {\n"
+            "\t    table->nregions <= device->config.iotlb_limit && table->nregions <= "
+            "device->config.max_regions) {\n",
             "\t\ttable_clear(&device->table);\n"
             "\t\tfor (i = 0; is_range(table->regions[i].gpa, table->regions[i].size); i++)\n"
             "\t\t\t(void)gpamap_device_add_region(device, table->regions[i].gpa, table->regions[i].size,\n"
@@ -268,7 +269,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "any-permission-will-do",
         "permission",
         "An entry with any permission permits every access.",
-        ("translate.c", "if (entry->item & denied)", "if (denied && (entry->item & DENIES) == DENIES)"),
+        ("translate.c", "if (step.entry->item & denied)", "if (denied && (step.entry->item & DENIES) == DENIES)"),
     ),
     bug(
         "write-implies-read",
@@ -276,8 +277,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "What may be written may be read.",
         (
             "translate.c",
-            "if (entry->item & denied)",
-            "if (entry->item & denied && (denied | entry->item) & DENIES_WRITE)",
+            "if (step.entry->item & denied)",
+            "if (step.entry->item & denied && (denied | step.entry->item) & DENIES_WRITE)",
         ),
     ),
     bug(
@@ -286,32 +287,29 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "Where an entry does not permit an access, another one there is asked.",
         (
             "translate.c",
-            "\t\tif (entry->item & denied)",
-            "\t\tfor (struct spot at = spot; entry->item & denied && at.place < index->count;\n"
-            "\t\t     at = index_next(index, at))\n"
-            "\t\t\tif (address - index_entry(index, at)->start <=\n"
-            "\t\t\t    ((struct item *)entry_item(index_entry(index, at)))->span)\n"
-            "\t\t\t\tentry = index_entry(index, at);\n"
-            "\t\tif (entry->item & denied)",
+            "\t\tif (step.entry->item & denied)",
+            "\t\tfor (struct spot at = {0, 0}; step.entry->item & denied && at.place < index->count; "
+            "at = index_next(index, at))\n"
+            "\t\t\tif (address - index_entry(index, at)->start <= ((struct item "
+            "*)entry_item(index_entry(index, at)))->span) {\n"
+            "\t\t\t\tstep.last = step.entry = index_entry(index, at);\n"
+            "\t\t\t\tstep.place = at.place;\n"
+            "\t\t\t}\n"
+            "\t\tif (step.entry->item & denied)",
         ),
     ),
     bug(
         "one-segment-too-few",
         "off by one in the room",
         "The last place for a segment is not used.",
-        ("translate.c", "if (reach->segments == room)", "if (reach->segments + 1 >= room)"),
-    ),
-    bug(
-        "translation-wraps",
-        "wrap of a translation",
-        "After the last address comes address 0.",
-        ("translate.c", "\t\tif (address < addr) /* past the last one */\n\t\t\treturn -EFAULT;\n", ""),
+        ("translate.c", "\tif (length && room", "\troom -= room > 0;\n\tif (length && room"),
     ),
     bug(
         "host-of-the-first-byte",
         "offset within an entry",
         "Each segment begins where its entry does.",
-        ("translate.c", ".host = address + entry->delta", ".host = entry->start + entry->delta"),
+        ("translate.c", "last, address + step.entry->delta", "last, step.entry->start + step.entry->delta"),
+        ("translate.c", " addr + entry->delta}", " entry->start + entry->delta}"),
     ),
     bug(
         "segments-are-joined",
@@ -319,14 +317,13 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "Segments whose host memory is contiguous become one.",
         (
             "translate.c",
-            "\t\treach->bytes += left;\n",
-            "\t\treach->bytes += left;\n"
-            "\t\tif (reach->segments > 1 &&\n"
-            "\t\t    segments[reach->segments - 1].host - segments[reach->segments - 2].host ==\n"
-            "\t\t\t    address - segments[reach->segments - 2].first) {\n"
-            "\t\t\tsegments[reach->segments - 2].last = segments[reach->segments - 1].last;\n"
-            "\t\t\treach->segments--;\n"
-            "\t\t}\n",
+            "\t\tleft -= last - address + 1;\n",
+            "\t\tif (count > 1 && segments[count - 1].host - segments[count - 2].host == address - "
+            "segments[count - 2].first) {\n"
+            "\t\t\tsegments[count - 2].last = last;\n"
+            "\t\t\tcount--;\n"
+            "\t\t}\n"
+            "\t\tleft -= last - address + 1;\n",
         ),
     ),
     bug(
@@ -350,19 +347,19 @@ MANY_ENTRIES_BUGS: tuple[Bug, ...] = (
         "room-for-one-more",
         "many segments",
         "Where there is room for more than 64 segments, there is room for one more.",
-        ("translate.c", "if (reach->segments == room)", "if (reach->segments == room + (room > 64))"),
+        ("translate.c", "\tif (length && room", "\troom += room > 64;\n\tif (length && room"),
     ),
     bug(
         "room-ends-at-64",
         "many segments",
         "A translation has 64 segments at most, whatever the room.",
-        ("translate.c", "if (reach->segments == room)", "if (reach->segments == (room > 64 ? 64 : room))"),
+        ("translate.c", "\tif (length && room", "\troom = room > 64 ? 64 : room;\n\tif (length && room"),
     ),
     bug(
         "room-ends-at-1023",
         "many segments",
         "A translation has less than 1024 segments.",
-        ("translate.c", "if (reach->segments == room)", "if (reach->segments == (room > 1023 ? 1023 : room))"),
+        ("translate.c", "\tif (length && room", "\troom = room > 1023 ? 1023 : room;\n\tif (length && room"),
     ),
     bug(
         "eight-entries-at-once",
