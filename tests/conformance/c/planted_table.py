@@ -202,8 +202,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
             "device.c",
             "\tif (error)\n\t\treturn error;\n\tif (table_take(",
             "\tif (error && is_from_owner(device) && table && !table->padding && table->regions &&\n"
-            "\t    table->nregions <= device->config.iotlb_limit && table->nregions <= "
-            "device->config.max_regions) {\n",
+            "\t    table->nregions <= device->config.iotlb_limit && table->nregions <= device->config.max_regions) {\n"
             "\t\ttable_clear(&device->table);\n"
             "\t\tfor (i = 0; is_range(table->regions[i].gpa, table->regions[i].size); i++)\n"
             "\t\t\t(void)gpamap_device_add_region(device, table->regions[i].gpa, table->regions[i].size,\n"
