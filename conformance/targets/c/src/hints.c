@@ -115,7 +115,8 @@ static bool has_overlap(const struct entry *place)
 }
 
 /* Give a block hints. Where entries lie close together and far from others, the few that are apart get none; if that
- * were most, none at all. False: those apart are many, and should have a block of their own. `cut` is its first entry. */
+ * were most, none at all. False: those apart are many, and should have a block of their own. `cut` is its first entry;
+ * hints for both are of no use to either, and dropped. */
 bool hint_block(struct entry *place, size_t *cut)
 {
 	const struct entry *entries = place->block->entries;
