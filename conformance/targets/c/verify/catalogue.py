@@ -6,6 +6,34 @@ from conformance.targets.c.verify.harness import Harness, Plant
 
 # Whose loops are bounded by the structure that is given, or that have none, say so by this.
 ALL_VALUES = "no loop; all 64-bit values"
+LIMIT = 150.0  # seconds; for what has to stay decidable beside other work
+
+TRANSLATE = (
+    Harness(
+        name="step",
+        shows="A translation steps from entry to entry: to the first that reaches the byte after the last of one.",
+        bound="2 blocks of 2 entries, unwind 5; overlapping or not, all addresses",
+        file="check_step.c",
+        function="stepped",
+        unwind=5,
+        defines=("PLACES=2",),
+        plants=(
+            Plant(
+                "the next entry is taken although it ends before the byte",
+                "translate.c",
+                "return step->entry->reach >= address || step_to(index, index_seek(index, address), step);",
+                "return true;",
+            ),
+            Plant(
+                "it ends with the block",
+                "translate.c",
+                "else if (!step_to(index, (struct spot){step->place + 1, 0}, step))",
+                "else",
+            ),
+        ),
+        seconds=LIMIT,
+    ),
+)
 
 MESSAGES = (
     Harness(
@@ -329,7 +357,7 @@ EDIT = (
     ),
 )
 
-HARNESSES: tuple[Harness, ...] = (*SEARCH, *EDIT, *MESSAGES, *REGIONS, *LOGS)
+HARNESSES: tuple[Harness, ...] = (*SEARCH, *EDIT, *TRANSLATE, *MESSAGES, *REGIONS, *LOGS)
 
 
 def harness_named(name: str) -> Harness:
