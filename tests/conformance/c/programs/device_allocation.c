@@ -235,15 +235,16 @@ static void look_at_many(const struct gpamap_table *table, struct gpamap_reader 
 	gpamap_leave(reader);
 }
 
-/* FNV-1a */
 static uint64_t sum_of(const struct sight *sight)
 {
-	const unsigned char *at = (const unsigned char *)sight;
-	uint64_t sum = 0xcbf29ce484222325;
+	uint64_t sum = 0, word;
 	size_t i;
 
-	for (i = 0; i < sizeof(*sight); i++)
-		sum = (sum ^ at[i]) * 0x100000001b3;
+	for (i = 0; i + sizeof(word) <= sizeof(*sight); i += sizeof(word)) {
+		memcpy(&word, (const char *)sight + i, sizeof(word));
+		sum = (sum ^ word) * 0x9e3779b97f4a7c15;
+		sum ^= sum >> 29;
+	}
 	return sum;
 }
 
