@@ -63,7 +63,7 @@ static int insert(struct map *map, const struct region *region, struct item *ite
 	item->span = region->last - region->start;
 	if (index_insert(&map->pool, edited, other, entry))
 		return -1;
-	index_seal(&map->pool, edited);
+	index_seal(&map->pool, edited, other);
 	map->published = !map->published;
 	index_follow(&map->pool, other, edited);
 	pool_free_retired(&map->pool);

@@ -20,7 +20,8 @@
  *     ... gpamap_lookup(view, ...) ...                          all answers come from one state of the map
  *     gpamap_leave(reader);
  *
- * A reader never waits, never tries again, and writes nothing that another reader writes (but the words of a dirty log).
+ * A reader never waits, never tries again, and writes nothing that another reader writes (but the words of a dirty log, and one
+ * flag once, in gpamap_access).
  * The writer publishes a change by one store, and then waits until the readers that entered before have left: it is
  * therefore not to be called by a thread that is inside.
  */
@@ -78,7 +79,8 @@ struct gpamap_config {
 
 	void *context;
 
-	/* How many slots are kept, and copied when one of them is changed, together: at most 512. More make lookups
+	/* How many slots are kept, and copied when one of them is changed, together (twice as many
+	 * if those are all): at most 512. More make lookups
 	 * faster and changes slower. 0: 40. 1: 2. */
 	uint32_t largest_block;
 };
@@ -87,7 +89,7 @@ struct gpamap_config {
  * ENOMEM: out of memory. */
 int gpamap_create(const struct gpamap_config *config, struct gpamap **map);
 
-/* Free a map, its readers too. No reader may be inside. NULL is allowed. */
+/* Free a map, its readers too; changes that were not committed are lost. No reader may be inside. NULL is allowed. */
 void gpamap_destroy(struct gpamap *map);
 
 /* ---- Changing slots -------------------------------------------------------------------------------------------- */
@@ -128,8 +130,9 @@ int gpamap_create_guest_memfd(struct gpamap *map);
 
 /* Several changes as one. After gpamap_begin, changes of slots are checked and made as usual, each upon those before,
  * but no reader and no other call sees them until gpamap_commit publishes all at once. gpamap_abort takes them
- * all back. A change that fails leaves those before it in place. EIO: the caller is not the owner. EBUSY: begun already.
- * EINVAL: nothing was begun. */
+ * all back. A change that fails leaves those before it in place. Dirty logs are those of the slots that readers see. The
+ * writer waits for readers in gpamap_commit, not before. EIO: the caller is not the owner. gpamap_begin: EBUSY: begun
+ * already. The others: EINVAL: nothing was begun. */
 int gpamap_begin(struct gpamap *map);
 int gpamap_commit(struct gpamap *map);
 int gpamap_abort(struct gpamap *map);
@@ -180,7 +183,8 @@ int gpamap_enable_dirty_ring(struct gpamap *map, const struct gpamap_enable *req
 
 /* ---- Readers --------------------------------------------------------------------------------------------------- */
 
-/* Register a reader; these two count as writer's calls. A reader is used by one thread at a time. ENOMEM: no memory. */
+/* Register a reader; these two count as writer's calls. A reader is used by one thread at a time, and with this map alone.
+ * Who is destroyed may not be inside; NULL is allowed. ENOMEM: no memory. */
 int gpamap_reader_create(struct gpamap *map, struct gpamap_reader **reader);
 void gpamap_reader_destroy(struct gpamap *map, struct gpamap_reader *reader);
 
@@ -232,7 +236,8 @@ struct gpamap_reach {
 int gpamap_translate(const struct gpamap_view *view, uint32_t space, uint64_t gpa, uint64_t length, int write,
 		     struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
 
-/* The first slot with a byte at or after gpa. To see all slots of a range, go on at found.last + 1. ENOENT: there is none. */
+/* The first slot with a byte at or after gpa. To see all slots of a range, go on at found.last + 1: no slot has the last page of
+ * all. ENOENT: there is none. */
 int gpamap_next_slot(const struct gpamap_view *view, uint32_t space, uint64_t gpa, struct gpamap_slot_info *found);
 
 /* Which guest byte lives at a host byte? `found` is the rest of its slot, from that byte on. Of several slots that have it the one

@@ -75,7 +75,8 @@ int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entr
  * ENOENT: there is none. */
 int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t last, uint64_t host);
 
-/* Take out every entry that has a byte in first .. last, as a whole. EINVAL: last < first. */
+/* Take out every entry that has a byte in first .. last, as a whole. It never fails for want of memory; but where there is
+ * none, readers may see some entries gone and others not yet. EINVAL: last < first. */
 int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64_t last);
 
 /* Put these entries, added in this order, in the place of all that there are.
@@ -100,7 +101,8 @@ int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t l
 
 struct gpamap_table_view;
 
-/* Register a reader; these two count as writer's calls. A reader is used by one thread at a time. ENOMEM: no memory. */
+/* Register a reader; these two count as writer's calls. A reader is used by one thread at a time, and with this table alone.
+ * Who is destroyed may not be inside; NULL is allowed. ENOMEM: no memory. */
 int gpamap_table_reader_create(struct gpamap_table *table, struct gpamap_reader **reader);
 void gpamap_table_reader_destroy(struct gpamap_table *table, struct gpamap_reader *reader);
 
@@ -246,7 +248,7 @@ int gpamap_device_read(struct gpamap_device *device, void *message, size_t lengt
 /* gpamap_table_translate, by the IOTLB in IOTLB mode, else by the memory table; a device without one has no entries. `queue`
  * is the queue that needs the bytes. EINVAL also: there is no such queue.
  * EAGAIN, in IOTLB mode, instead of EFAULT where no entry holds the byte: it is now a miss, and the queue waits for it.
- * ENOMEM: no memory for the miss; the entries of the segments then count as not used. */
+ * ENOMEM: no memory for the miss; the entries of the segments then count as not used. Each time is a miss of its own. */
 int gpamap_device_translate(struct gpamap_device *device, uint32_t queue, uint64_t addr, uint64_t length, uint32_t access,
 			    struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
 

@@ -143,8 +143,8 @@ static bool are_apart(const struct entry *left, const struct entry *right)
 	return right->start > left->reach && right->start - left->reach > taken;
 }
 
-/* Put the entries of the place behind into this one, if they are few and there is memory. The spare block has none but its own: what
- * they leave behind is too small to give it back. */
+/* Put the entries of the place behind into this one, if they are few and there is memory. Not where the spare block is in use:
+ * what they leave behind is too small to give it back. */
 static void join(struct pool *pool, struct index *index, size_t place)
 {
 	struct entry *left = &index->places[place];

@@ -5,7 +5,7 @@
 #include "parts.h"
 
 /* Make ready for readers what was edited. Clusters get blocks of their own, if there is memory. */
-void index_seal(struct pool *pool, struct index *index)
+void index_seal(struct pool *pool, struct index *index, struct index *other)
 {
 	size_t at, cut;
 
@@ -15,7 +15,7 @@ void index_seal(struct pool *pool, struct index *index)
 		if (!index->places[at].block->fresh)
 			continue;
 		while (!index->places[at].slots && !hint_block(&index->places[at], &cut))
-			if (index->count == index->room || split(pool, index, at, cut))
+			if (make_room(pool, index, other) || split(pool, index, at, cut))
 				break;
 		index->places[at].block->fresh = false;
 	}

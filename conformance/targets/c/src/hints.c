@@ -153,11 +153,14 @@ void make_directory(struct index *index)
 	struct run run;
 	size_t unnamed;
 
+	index->moved = 0;
+	index->new_hints = true;
+	index->slots = 0;
+	if (index->count > UINT16_MAX) /* more than hints can name */
+		return;
 	index->base = index->places[0].start;
 	index->shift = shift_for(span, index->count * HINTS_PER_PLACE);
 	index->slots = (size_t)(span >> index->shift) + 1;
-	index->moved = 0;
-	index->new_hints = true;
 	run = places_of(index);
 	run.slots = index->slots;
 	unnamed = fill_hints(&run, index->hints, 0, index->count - 1);

@@ -6,20 +6,22 @@
  *               hints   ├── block ── entries, hints     an entry for one range
  *                       └── ...
  *
- * A *run* is an array of entries in order of `start`. `reach` is the largest last byte up to and with that entry of the run: it never
- * falls, so the first entry with reach >= x is found by searching, and it is the leftmost range that holds x, or no range
- * does; whether ranges overlap or not. Places are a run, too: the start of a place is the start of its block's first
- * entry (or first with hints), its reach the largest last byte of all blocks up to its own. (Within a block `reach` knows of this block alone: who
- * looks there looks for an address that the blocks before do not reach.)
+ * A *run* is an array of entries in order of `start`. `reach` is the largest last byte up to and with that entry of the run:
+ * it never falls, so the first entry with reach >= x is found by searching, and it is the leftmost range that holds x, or no
+ * range does; whether ranges overlap or not.
+ *
+ * Places are a run, too. The start of a place is the start of its block's first entry, or an address near it: no entry of an
+ * earlier place starts behind it. Its reach is the largest last byte of all blocks up to its own. (Within a block `reach` knows of
+ * this block alone: who looks there looks for an address that the blocks before do not reach.)
  *
  * *Hints* make the search short where the ranges of a run do not overlap: they cut its addresses into slots of 2^shift, and
  * name for each the first entry that reaches the slot's first address. Nothing depends on what they say: it is clamped,
  * and the entry must hold the address. If it does not, the whole run is searched.
  *
- * There are always two indexes of the same ranges, one that readers read and one that the writer edits (publish.c).
- * They share blocks. A block that both have, or had, is never written: the writer takes a *fresh* copy, edits that as often as it likes, and
- * retires the other, which is freed when no reader can be in it. What was edited lies between the first `same_front` and the last `same_back`
- * places.
+ * There are always two indexes of the same ranges, one that readers read and one that the writer edits (gate.h). They share
+ * blocks. A block that both have, or had, is never written: the writer takes a *fresh* copy, edits that as often as it
+ * likes, and retires the other, which is freed when no reader can be in it. What was edited lies between the first
+ * `same_front` and the last `same_back` places.
  */
 #ifndef GPAMAP_INDEX_H
 #define GPAMAP_INDEX_H
@@ -267,7 +269,7 @@ bool index_release_spare(struct pool *pool, struct index *index);
 
 /* ---- Publish ---- */
 
-void index_seal(struct pool *pool, struct index *index);
+void index_seal(struct pool *pool, struct index *index, struct index *other);
 void index_follow(struct pool *pool, struct index *index, struct index *published);
 void index_revert(struct pool *pool, struct index *index, const struct index *published);
 void index_drop(struct pool *pool, struct index *index, bool with_blocks);

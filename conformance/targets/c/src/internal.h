@@ -10,7 +10,7 @@
  *
  * There are two views (sets of slots); readers read the one that is *published*, the writer edits the other (gate.h).
  *
- * Between calls (and with no transaction begun) the two views hold the same slots. Each view, at any time:
+ * Between calls (and with no transaction begun) the two views hold the same slots. Each view, whenever it is published:
  *   - by_gpa of a space holds its slots by their guest bytes, and these do not overlap;
  *   - by_hva holds all slots by their host bytes, which may overlap;
  *   - by_id of a space has its slots at their numbers.

@@ -96,8 +96,8 @@ void publish(struct gpamap *map)
 	if (!map->first_edited)
 		return;
 	for (space = map->first_edited; space; space = map->edited[space - 1].next)
-		index_seal(&map->pool, &view->spaces[space - 1].by_gpa);
-	index_seal(&map->pool, &view->by_hva);
+		index_seal(&map->pool, &view->spaces[space - 1].by_gpa, &other->spaces[space - 1].by_gpa);
+	index_seal(&map->pool, &view->by_hva, &other->by_hva);
 	view->version = other->version + 1;
 
 	gate_publish(&map->gate, view);

@@ -59,7 +59,7 @@ static void table_publish_once(struct gpamap_table *table)
 	struct gpamap_table_view *view = &table->views[published_table(table) == &table->views[0]];
 	struct gpamap_table_view *other = published_table(table);
 
-	index_seal(&table->pool, &view->index);
+	index_seal(&table->pool, &view->index, &other->index);
 	gate_publish(&table->gate, view);
 	index_follow(&table->pool, &other->index, &view->index);
 	pool_free_retired(&table->pool);

@@ -49,11 +49,12 @@ void view_free(struct gpamap_view *view, bool with_blocks)
 
 struct slot *view_slot(const struct gpamap_view *view, uint32_t word)
 {
-	const struct space *space = &view->spaces[space_of(word)];
+	const struct space *space;
 
-	if (space_of(word) >= view->nspaces || id_of(word) >= space->ids)
+	if (space_of(word) >= view->nspaces)
 		return NULL;
-	return space->by_id[id_of(word)];
+	space = &view->spaces[space_of(word)];
+	return id_of(word) < space->ids ? space->by_id[id_of(word)] : NULL;
 }
 
 /* Whether another slot of the same address space has a byte in first .. last. */
@@ -192,7 +193,7 @@ int view_replace(struct gpamap_view *view, struct gpamap_view *other, struct slo
 	struct index *by_hva = &view->by_hva;
 	struct spot at_gpa, at_hva;
 
-	/* What can fail comes first. Both are there for a moment. */
+	/* What can fail comes first. Both are there for a moment, which no reader sees. */
 	if (new && insert_slot(view, other, new))
 		return -ENOMEM;
 	if (old && (open_at(map, by_gpa, old->first, old, &at_gpa) || open_at(map, by_hva, old->host, old, &at_hva))) {

@@ -388,7 +388,7 @@ static void remove_one(bool may_fail)
 static void publish_once(void)
 {
 	mark_sealed(&sides[!front]);
-	index_seal(&pool, &sides[!front]);
+	index_seal(&pool, &sides[!front], &sides[front]);
 	check_index(&sides[!front], &now);
 	front = !front;
 	check_sealed(&sides[front]);
