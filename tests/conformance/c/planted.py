@@ -425,6 +425,32 @@ CONCURRENCY_BUGS: tuple[Bug, ...] = (
     ),
 )
 
+# The same for the readers of a table.
+TABLE_READER_BUGS: tuple[Bug, ...] = (
+    bug(
+        "table-does-not-wait",
+        "missing grace period",
+        "A table is edited while readers are still in its former view.",
+        ("gate.c", "\t\twait_for(gate, reader);", "\t\tif (!reader->gate)\n\t\t\twait_for(gate, reader);"),
+    ),
+    bug(
+        "table-frees-before-readers-leave",
+        "freed too early",
+        "Blocks that an edit of a table has replaced are freed when it is published, with readers in them.",
+        (
+            "table.c",
+            "\tgate_publish(&table->gate, view);\n",
+            "\tpool_free_retired(&table->pool);\n\tgate_publish(&table->gate, view);\n",
+        ),
+    ),
+    bug(
+        "table-is-not-sealed",
+        "edit in place",
+        "Blocks of a table that were published are edited with readers in them.",
+        ("follow.c", "\t\tindex->places[at].block->fresh = false;\n", ""),
+    ),
+)
+
 
 class EditDoesNotApply(Exception):
     """The text that a planted bug replaces is not there exactly once: the list is older than the library."""

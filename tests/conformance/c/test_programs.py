@@ -10,7 +10,7 @@ import pytest
 
 from conformance.targets.c import build
 
-from .planted import CONCURRENCY_BUGS, Bug, planted_base
+from .planted import CONCURRENCY_BUGS, TABLE_READER_BUGS, Bug, planted_base
 from .planted_index import HARMLESS, INDEX_BUGS
 from .planted_publication import MEMORY_BUGS, READER_BUGS
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
 
 PROGRAMS = Path(__file__).parent / "programs"
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
-PROGRAMS_ALONE = ("transactions", "allocation", "stress", "device_allocation", "tables", "index")
+PROGRAMS_ALONE = ("transactions", "allocation", "stress", "device_allocation", "tables", "table_stress", "index")
 EDITS = "1500000"  # at most: all bugs but one are found by a tenth of them
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 
@@ -51,6 +51,13 @@ def test_the_stress_program_finds_what_readers_would_see(bug: Bug) -> None:
     with planted_base(bug) as base:
         programs = [compiled("stress", sanitizer, compiler, base) for sanitizer in SANITIZERS]
     # Which thread runs when is chance: a run may miss it.
+    assert any(ended(program).returncode != 0 for _ in range(15) for program in programs)
+
+
+@pytest.mark.parametrize("bug", TABLE_READER_BUGS, ids=lambda bug: bug.name)
+def test_the_stress_program_of_a_table_finds_what_its_readers_would_see(bug: Bug) -> None:
+    with planted_base(bug) as base:
+        programs = [compiled("table_stress", sanitizer, COMPILERS[0], base) for sanitizer in SANITIZERS]
     assert any(ended(program).returncode != 0 for _ in range(15) for program in programs)
 
 
