@@ -28,7 +28,7 @@ def compiled(name: str, sanitizer: str, compiler: str, base: Path = build.HERE) 
     return build.program(PROGRAMS / f"{name}.c", flags, shutil.which(compiler), base)
 
 
-def ended(program: Path, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+def ended(program: Path, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=seconds, check=False)
 
 
