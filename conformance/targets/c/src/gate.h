@@ -17,8 +17,11 @@
 #include "gpamap.h"
 #include "memory.h"
 
+/* Readers load `published` whenever they enter: it has cache lines that nothing else writes. */
 struct gate {
+	char front[64];
 	_Atomic(void *) published;
+	char back[64];
 	struct gpamap_reader *readers;
 	void (*wait)(void *context);
 	void *context;
