@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Edits, as a list sees them, at each spot of an index of some shape, for all addresses; and the other index, which follows or
- * to which all is taken back. Memory, search and hints are replaced by what they promise: hints may be there, and say anything.
+ * to which all is taken back. Memory and search are replaced by what they promise; without HINTED there are no hints.
  */
 #include "verify.h"
 
