@@ -250,7 +250,7 @@ int gpamap_find_slot(const struct gpamap_view *view, uint32_t slot, struct gpama
 /* All slots in order of address space and guest address: the first `room` of them are stored, their number is returned. */
 size_t gpamap_slots(const struct gpamap_view *view, struct gpamap_slot_info *slots, size_t room);
 
-/* The guest bytes that live at host bytes first .. last: of each slot the part that does. They come in order of the
+/* The guest bytes that live at host bytes first .. last (first <= last): of each slot the part that does. They come in order of the
  * slots' host addresses, and of slot words where these are the same; the first `room` are stored, their number is returned. */
 size_t gpamap_hva_range(const struct gpamap_view *view, uint64_t first, uint64_t last, struct gpamap_guest_range *ranges,
 			size_t room);

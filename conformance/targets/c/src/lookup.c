@@ -124,7 +124,7 @@ size_t gpamap_hva_range(const struct gpamap_view *view, uint64_t first, uint64_t
 	const struct entry *entry;
 	size_t count = 0;
 
-	for (; first <= last && (entry = index_entry(index, spot)) && entry->start <= last; spot = index_next(index, spot)) {
+	for (; (entry = index_entry(index, spot)) && entry->start <= last; spot = index_next(index, spot)) {
 		const struct slot *slot = slot_of(entry);
 		uint64_t last_host = slot->host + slot->item.span;
 		uint64_t before = first > slot->host ? first - slot->host : 0;
