@@ -30,7 +30,7 @@ static struct block *block_new(struct pool *pool, size_t room)
 
 	if (!memory)
 		return NULL;
-	block = (struct block *)(memory + (-(uintptr_t)(memory + sizeof(*block)) & (ALIGNMENT - 1)));
+	block = (void *)(memory + (-(uintptr_t)(memory + sizeof(*block)) & (ALIGNMENT - 1)));
 	block->memory = memory;
 	block->room = (uint32_t)room;
 	return block;
