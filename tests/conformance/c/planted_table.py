@@ -181,7 +181,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "use-in-reverse",
         "order of use",
         "The entries of a translation count as used from the last segment to the first.",
-        ("translate.c", "segments[i].first)));", "segments[count - 1 - i].first)));"),
+        ("translate.c", "segments[i].first))));", "segments[count - 1 - i].first))));"),
     ),
     bug(
         "stopped-use-is-lost",

@@ -212,10 +212,16 @@ HOT struct spot index_seek(const struct index *index, uint64_t address)
 	return (struct spot){(size_t)(place - index->places), (size_t)(entry - place->block->entries)};
 }
 
+/* The spot is not past the end. */
+static inline const struct entry *spot_entry(const struct index *index, struct spot spot)
+{
+	return &index->places[spot.place].block->entries[spot.at];
+}
+
 /* NULL past the end. */
 static inline const struct entry *index_entry(const struct index *index, struct spot spot)
 {
-	return spot.place < index->count ? &index->places[spot.place].block->entries[spot.at] : NULL;
+	return spot.place < index->count ? spot_entry(index, spot) : NULL;
 }
 
 /* The leftmost entry that holds the address, or NULL. */

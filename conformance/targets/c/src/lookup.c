@@ -101,7 +101,7 @@ size_t gpamap_slots(const struct gpamap_view *view, struct gpamap_slot_info *slo
 
 		for (; spot.place < index->count; spot = index_next(index, spot), count++)
 			if (count < room)
-				slots[count] = info_of(slot_of(index_entry(index, spot)));
+				slots[count] = info_of(slot_of(spot_entry(index, spot)));
 	}
 	return count;
 }

@@ -89,7 +89,7 @@ struct spot index_find(const struct index *index, uint64_t start, uintptr_t item
 {
 	struct spot spot = index_from(index, start);
 
-	while (index_entry(index, spot)->item != item)
+	while (spot_entry(index, spot)->item != item)
 		spot = index_next(index, spot);
 	return spot;
 }
@@ -117,7 +117,7 @@ struct spot place_for(const struct index *index, const struct entry *new)
 			before.at = index->places[before.place].count;
 		}
 		before.at--;
-		entry = index_entry(index, before);
+		entry = spot_entry(index, before);
 		if (entry->start < new->start || item_of(entry)->rank <= item_of(new)->rank)
 			break;
 		spot = before;

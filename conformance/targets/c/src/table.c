@@ -106,7 +106,7 @@ static int put(struct gpamap_table *table, struct mapping *mapping)
 static int pull(struct gpamap_table *table, struct spot spot)
 {
 	struct index *index = private_index(table);
-	struct mapping *mapping = mapping_of(index_entry(index, spot));
+	struct mapping *mapping = mapping_of(spot_entry(index, spot));
 
 	if (index_open(&table->pool, index, spot))
 		return -ENOMEM;
@@ -332,7 +332,7 @@ size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entr
 	size_t i;
 
 	for (i = 0; i < index->entries && i < room; i++, spot = index_next(index, spot)) {
-		const struct mapping *mapping = mapping_of(index_entry(index, spot));
+		const struct mapping *mapping = mapping_of(spot_entry(index, spot));
 
 		entries[i] = (struct gpamap_entry){mapping->first, mapping_last(mapping), mapping->host, mapping->perm};
 	}

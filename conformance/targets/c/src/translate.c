@@ -84,12 +84,13 @@ int walk(const struct index *index, uint64_t addr, uint64_t length, uintptr_t de
 /* Note that the entries of these segments were used, in this order. */
 void table_walked(struct gpamap_table *table, const struct gpamap_segment *segments, size_t count)
 {
+	const struct index *index = table_index(table);
 	size_t i;
 
 	if (table->retirement != GPAMAP_LRU)
 		return;
 	for (i = 0; i < count; i++)
-		table_use(table, mapping_of(index_at(table_index(table), segments[i].first)));
+		table_use(table, mapping_of(spot_entry(index, index_seek(index, segments[i].first))));
 }
 
 int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,

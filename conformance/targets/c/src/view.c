@@ -191,7 +191,8 @@ int view_replace(struct gpamap_view *view, struct gpamap_view *other, struct slo
 	uint32_t word = old ? old->word : new->word;
 	struct index *by_gpa = &view->spaces[space_of(word)].by_gpa;
 	struct index *by_hva = &view->by_hva;
-	struct spot at_gpa, at_hva;
+	struct spot at_gpa = {0, 0};
+	struct spot at_hva = {0, 0};
 
 	/* What can fail comes first. Both are there for a moment, which no reader sees. */
 	if (new && insert_slot(view, other, new))
