@@ -30,7 +30,7 @@ def loaded() -> dict[str, Loaded]:
     try:
         compiler()
     except TargetUnavailable as reason:
-        pytest.skip(str(reason))
+        pytest.skip(f"a contestant of the bench cannot be built here: {reason}")
     return {name: Loaded(CONTESTANTS[name].build()) for name in CHEAP}
 
 

@@ -25,7 +25,7 @@ def tool() -> Cbmc:
     try:
         return cbmc()
     except TargetUnavailable as reason:
-        pytest.skip(str(reason))
+        pytest.skip(f"CBMC cannot be had here: {reason}")
 
 
 def written(directory: Path, body: str, unwind: int = 3) -> Harness:
