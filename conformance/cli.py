@@ -23,7 +23,16 @@ from conformance.conclusion import Conclusion, conclusion
 from conformance.files import DIRECTORY, VectorFileError, load_vectors
 from conformance.generate.build import SEED
 from conformance.lastrun import LastRun, last_run
-from conformance.proving import explain_theorem, keep_document, proofs_are_there, proofs_module, prove_all
+from conformance.opinion import ask_second_solver
+from conformance.proving import (
+    explain_theorem,
+    keep_document,
+    list_theorems,
+    meant,
+    proofs_are_there,
+    proofs_module,
+    prove_all,
+)
 from conformance.registry import TARGETS, UnknownTarget, default_names, plans_for
 from conformance.report import print_reports, reports_json
 from conformance.runner import OUT
@@ -77,13 +86,19 @@ def main(ctx: click.Context, debug: bool) -> None:
     """How guest memory is mapped on Linux: specified, proved, and tested.
 
     \b
+    A vector is a list of requests and the answers that the specification expects.
+    A target is an implementation that is asked for its own: a kernel, a library, an adapter.
+
+    \b
     gpaspec run                      everything; ends with the verdict table
-    gpaspec check model c            do these implementations conform?
+    gpaspec check model c            do these targets answer as the vectors expect?
     gpaspec check linux --kernel bzImage --modules DIR
                                      does your kernel?
     gpaspec explain ID               one vector, step by step
+    gpaspec prove --list             which theorems are there?
 
-    Exit status: 0 conforms, 1 does not, 2 the harness failed, 3 a list of known deviations is stale.
+    Exit status: 0 conforms, or is proved; 1 does not, or is not; 2 nothing can be said (what was named is not there,
+    or the harness failed); 3 a list of known deviations is stale.
     """
     heed_termination(ctx)
 
@@ -92,7 +107,7 @@ def vectors_or_fail(directory: Path) -> list[Vector]:
     try:
         return load_vectors(directory)
     except VectorFileError as error:
-        raise Failure(str(error)) from error
+        raise Failure(f"{error}{error.advice()}") from error
 
 
 # generate --------------------------------------------------------------------------------------------------------
@@ -103,8 +118,14 @@ def vectors_or_fail(directory: Path) -> list[Vector]:
     "--check", "only_check", is_flag=True, help="Write nothing; say whether the files are what would be written."
 )
 @click.option("--seed", default=SEED, show_default=True, help="The seed of everything that is random.")
-@click.option("--from-proofs", is_flag=True, help="Ask the proofs again for the cases that theorems are shown by.")
-@click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Where they are.")
+@click.option("--from-proofs", is_flag=True, help="First ask the proofs again for the cases that become vectors.")
+@click.option(
+    "--vectors",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=DIRECTORY,
+    help="The directory to write or to compare. Without it: the published files.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def generate(only_check: bool, seed: int, from_proofs: bool, directory: Path, as_json: bool) -> None:
     """Generate the vectors from the specification.
@@ -145,9 +166,15 @@ def generate(only_check: bool, seed: int, from_proofs: bool, directory: Path, as
 @main.command()
 @click.argument("targets", nargs=-1, required=True)
 @kernel_options
-@click.option("--family", "families", multiple=True, help="Only these rule families, such as KVM.SLOT.")
-@click.option("--vector", "ids", multiple=True, help="Only these vectors, by id.")
-@click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Where vectors are.")
+@click.option("--family", "families", multiple=True, help="Only these families of rules, such as KVM.SLOT.")
+@click.option("--vector", "ids", multiple=True, help="Only this vector, by its id. Can be repeated.")
+@click.option(
+    "--vectors",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=DIRECTORY,
+    help="The directory of the vector files. Without it: the published ones.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results go.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(
@@ -160,13 +187,15 @@ def check(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Find out whether implementations conform.
+    """Do targets answer as the vectors expect?
 
     \b
     TARGET is one of
       model         the two reference models (model-tree, model-array)
       c             our C library in this process; c-protocol: through the protocol
-      linux         Debian kernels in virtual machines; linux-6.12: that one
+      linux         Debian kernels in virtual machines; linux-6.12: that one;
+                    with --kernel FILE: your own
+      linux-source  the kernel's own vhost code, compiled here; linux-source-6.12
       linux-host    the kernel that runs here, through /dev/kvm
       NAME=COMMAND  an adapter of yours, see docs/protocol.md
     \b
@@ -174,7 +203,11 @@ def check(
       gpaspec check model c
       gpaspec check linux --kernel 6.1
       gpaspec check linux --kernel ./bzImage --modules ./modules
+      gpaspec check linux-6.1 --vector d7353412319e     one vector again
       gpaspec check "mylib=./my-adapter --fast"
+
+    Each vector passes, deviates (otherwise than expected, in a way that is listed with its reason), is unexplained
+    (otherwise, and not listed), or is not run (the report says why). Results are kept in the directory of --out.
     """
     vectors = vectors_or_fail(directory)
     try:
@@ -212,12 +245,15 @@ def conclude(result: Conclusion) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results go.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON at the end, and nothing else.")
 def run(kernels: tuple[str, ...], modules: Path | None, out: Path, as_json: bool) -> None:
-    """Everything: are the vectors as generated, do the theorems hold, do all implementations conform?
+    """Do everything, and print the verdict.
 
-    Ends with the verdict table. Nothing is taken from an earlier run.
+    Are the vectors as generated, do the theorems hold, do all targets conform? Nothing is taken from an earlier run.
+    Which targets there are here: `gpaspec targets`, those with a star. Takes minutes; `gpaspec check model c` takes
+    seconds.
     """
     from conformance.generate.write import differences
 
+    plans = plans_or_fail(default_names(), kernels, modules)  # what is named wrong is said before minutes of proofs
     say = (lambda text: None) if as_json else click.echo
     say(f"1. Vectors: generated again with seed {SEED} and compared ...")
     found = differences()
@@ -229,12 +265,11 @@ def run(kernels: tuple[str, ...], modules: Path | None, out: Path, as_json: bool
     proved: dict[str, Any] = {}
     if proofs_are_there():
         say("2. Theorems ...")
-        report = prove_all(None, quiet=as_json)
-        proved = proofs_module().as_json(report)
+        report = prove_all(meant(None, (), (), ()), quiet=as_json, fresh=True)
+        proved = proofs_module("show").as_json(report)
         if not as_json:
-            console.print(proofs_module().matrix_table(report))
+            console.print(proofs_module("show").matrix_table(report, console.width))
     say("3. Implementations ...")
-    plans = plans_or_fail(default_names(), kernels, modules)
     reports = run_plans(plans, vectors, out, complete=True, quiet=as_json)
     wrong = ["the vectors are not as generated"] if found else []
     wrong += ["not all theorems are proved"] if proved and not proved["passed"] else []
@@ -255,32 +290,93 @@ if proofs_are_there():
 
     @main.command()
     @click.argument("theorem", required=False)
-    @click.option("--explain", "in_full", is_flag=True, help="Show one theorem in full; without a name, list them.")
+    @click.option("--rule", "rules", multiple=True, help="Only what is about rules that begin so, such as VHOST.LOG.")
+    @click.option("--subject", "subjects", multiple=True, help="Only ids that begin so, such as TWOSETS.")
+    @click.option("--operation", "operations", multiple=True, help="Only what is about these, such as set_region.")
+    @click.option("--list", "only_list", is_flag=True, help="Judge nothing; say which theorems there are.")
+    @click.option("--explain", "in_full", is_flag=True, help="Show one theorem in full, its planted bug as a vector.")
+    @click.option("--fresh", is_flag=True, help="Judge everything again; take nothing from earlier runs.")
+    @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results go.")
     @click.option(
-        "--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where prove.json goes."
+        "--second-opinion", "second", is_flag=True, help="Ask another solver, cvc5, about all that z3 decided."
+    )
+    @click.option(
+        "--export", type=click.Path(path_type=Path), help="With --second-opinion: keep its SMT-LIB 2 files here."
+    )
+    @click.option("--module", help="Not theorems: this kernel module, by its path, or by its name with --kernel.")
+    @click.option(
+        "--kernel", "kernels", multiple=True, help="For --module: of this Debian kernel, such as 6.1. Can be repeated."
+    )
+    @click.option("--function", help="For --module: only this function of it.")
+    @click.option(
+        "--image",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="For --module: its kernel (bzImage or vmlinux), with the types that those of the module build on.",
     )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    def prove(theorem: str | None, in_full: bool, out: Path, as_json: bool) -> None:
-        """Prove the theorems, refute their planted bugs, and print the matrix of operations and invariants.
+    def prove(
+        theorem: str | None,
+        rules: tuple[str, ...],
+        subjects: tuple[str, ...],
+        operations: tuple[str, ...],
+        only_list: bool,
+        in_full: bool,
+        fresh: bool,
+        out: Path,
+        second: bool,
+        export: Path | None,
+        module: str | None,
+        kernels: tuple[str, ...],
+        function: str | None,
+        image: Path | None,
+        as_json: bool,
+    ) -> None:
+        """Prove the theorems, or compare a kernel module with the model.
 
-        THEOREM is an id, or a part of an id or a sentence; all theorems without it. Exit status 1 when one is not
-        proved.
+        A theorem counts as proved if the proof goes through for every input, a witness is found (an input that it
+        speaks about), and with its planted bug in the code the proof fails and an input is found that shows the bug.
+        The terms are explained at the head of docs/theorems.md.
+
+        THEOREM is an id, or a part of an id or of a sentence; without it all are meant. Prints seconds by operation
+        and invariant. Verdicts are kept in the XDG cache directory until code that they depend on changes. Exit
+        status: 0 all are proved, 1 one is not, 2 nothing can be said.
+
+        With --module, functions of vhost.ko, vhost_iotlb.ko or kvm.ko are compared with the model's: see
+        docs/objectcode.md. Exit status: 0 equal, 1 different (with an input that shows it), 2 that cannot be said.
+
+        \b
+        Examples
+          gpaspec prove                                  everything
+          gpaspec prove --rule KVM.SLOT --list           which theorems are about these rules?
+          gpaspec prove --explain MEMSLOT.DISJOINT       one theorem in full
+          gpaspec prove --module vhost.ko --kernel 6.1   a module of a Debian kernel
         """
-        proofs = proofs_module()
-        found = proofs.selected(theorem)
-        if not found and not proofs.selected_contracts(theorem):
-            raise Failure(f"no theorem has {theorem!r} in its id or its sentence: `gpaspec prove --explain` lists them")
-        if in_full:
-            explain_theorem(theorem, [one for one in found if one.id == theorem] or found, as_json)
+        if module is not None:
+            from conformance.targets.linux.proved.command import prove_modules
+
+            filters = theorem is not None or rules or subjects or operations
+            if filters or only_list or in_full or fresh or second or export is not None:
+                raise Failure("--module compares kernel modules: of the other options it takes --out and --json")
+            prove_modules(module, kernels, function, image, out, as_json)
+        if kernels or function or image:
+            raise Failure("--kernel, --function and --image go with --module")
+        selection = meant(theorem, rules, subjects, operations)
+        if only_list:
+            list_theorems(selection.theorems(), as_json)
             return
-        report = prove_all(theorem, quiet=as_json)
-        document = proofs.as_json(report)
+        if in_full:
+            explain_theorem(theorem, selection, fresh, out, as_json)
+            return
+        if second or export is not None:
+            sys.exit(ask_second_solver(selection.theorems(), export, as_json))
+        report = prove_all(selection, quiet=as_json, fresh=fresh)
+        document = proofs_module("show").as_json(report)
         # What is true of a part is not what was found out of all.
-        keep_document(out / ("prove.json" if theorem is None else "prove-part.json"), document)
+        keep_document(out / ("prove.json" if selection.is_all() else "prove-part.json"), document)
         if as_json:
             click.echo(json.dumps(document, indent=1))
         else:
-            console.print(proofs.matrix_table(report))
+            console.print(proofs_module("show").matrix_table(report, console.width))
         sys.exit(0 if document["passed"] else 1)
 
 
@@ -289,12 +385,20 @@ if proofs_are_there():
 
 @main.command()
 @click.argument("targets", nargs=-1)
-@click.option("--kernel", "kernels", multiple=True, help="For linux and linux-source: a version. May be given again.")
-@click.option("--operations", default=20_000, show_default=True, help="How many to compare each target in.")
-@click.option("--time", "seconds", type=float, help="End after so many seconds.")
+@click.option("--kernel", "kernels", multiple=True, help="For linux and linux-source: a version. Can be repeated.")
+@click.option(
+    "--operations",
+    type=click.IntRange(min=1),
+    default=20_000,
+    show_default=True,
+    help="Compare each target in at least so many operations.",
+)
+@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), help="End after so many seconds.")
 @click.option("--seed", default=1, show_default=True, help="The seed of everything that is random.")
-@click.option("--jobs", default=2, show_default=True, help="Processes beside each other.")
-@click.option("--memslots", is_flag=True, help="KVM memslots instead of vhost: for model and c.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="How many processes run at a time."
+)
+@click.option("--memslots", is_flag=True, help="KVM memory slots instead of vhost: for model and c.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where findings go.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def fuzz(
@@ -308,17 +412,21 @@ def fuzz(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Random operations on several targets, each judged by the specification.
+    """Try random operations on targets.
+
+    Each answer is judged by the specification.
 
     \b
-    TARGETS: model, c, linux-source (without any name: these three), spec, linux, linux-6.1, linux-source-6.1
+    TARGETS are model, c, linux-source (these three without any name),
+    linux, linux-6.1, linux-source-6.1, spec
     \b
     Examples
       gpaspec fuzz --operations 1000000
       gpaspec fuzz linux --kernel 6.12 --operations 100000
 
-    What is found is made as short as it goes, and kept as a vector. Exit status 1 when a target does otherwise in a way
-    that is not known, 2 when one was compared in nothing.
+    What is found is made as short as it goes, and kept as a vector in the directory of --out. The same seed gives the
+    same operations. Exit status: 0 no target does otherwise but in known ways, 1 one does, 2 one was not there, or
+    was compared in nothing.
     """
     from conformance import fuzzing
 
@@ -337,10 +445,12 @@ def fuzz(
 
 @main.command()
 @click.argument("vector_id", metavar="ID")
-@click.option("--target", "names", multiple=True, help="Run it here now; for a name alone, the results that are there.")
+@click.option(
+    "--target", "names", multiple=True, help="What this target answers: asked now, or from an earlier check's results."
+)
 @kernel_options
 @click.option("--reproducer", is_flag=True, help="Print a self-contained C program that shows the vector to a kernel.")
-@click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Where vectors are.")
+@click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Their directory.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain(
@@ -355,9 +465,10 @@ def explain(
 ) -> None:
     """Show one vector step by step.
 
-    For each step: the slots before and after, the rule that rejects it, what is expected, and what was observed: in the
-    last run of each target, or now with --target. A kernel or an adapter of yours that was checked before is shown from
-    its results by its name in the report, such as linux-own-bzImage. ID may be the beginning of an id.
+    ID is a vector's id, as reports name it, or the beginning of one. For each step: the slots or maps before and
+    after, the rule that rejects it, what is expected, and what targets answered: in the last check of each, or now,
+    with --target. A kernel or an adapter of yours is shown from the results of its last check, by its name in the
+    report, such as linux-own-bzImage.
     """
     from conformance import explain as explaining
 
@@ -421,7 +532,7 @@ def reproducer_of(vector: Vector) -> str:
 
 @main.command()
 @click.option("--form", type=click.Choice(["jsonl", "c", "flat"]), multiple=True, help="Which; all without it.")
-@click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Where vectors are.")
+@click.option("--vectors", "directory", type=click.Path(path_type=Path), default=DIRECTORY, help="Their directory.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT / "export", show_default=True, help="Where to.")
 def export(form: tuple[str, ...], directory: Path, out: Path) -> None:
     """Write the vectors in forms that need no tool chain.

@@ -9,7 +9,7 @@ from conformance.codec import canonical, outcome_json, request_json, state_json,
 from conformance.explain_vhost import device_lines, notes
 from conformance.files import repair_json
 from conformance.rules import RULES
-from conformance.vector import Vector
+from conformance.vector import Vector, named_in_full
 from spec.memslots.lookup import in_order
 from spec.memslots.slot import LOG_DIRTY_PAGES, READONLY, Slot, Vm
 from spec.outcome import Rejected
@@ -25,7 +25,7 @@ def find(vectors: list[Vector], name: str) -> Vector:
     """The vector with this id, or with the only id that begins with it."""
     found = [vector for vector in vectors if vector.id.startswith(name)]
     if not found:
-        raise NoSuchVector(f"there is no vector {name!r}")
+        raise NoSuchVector(f"there is no vector {name!r}: {named_in_full(vectors, name)}")
     if len(found) > 1:
         raise NoSuchVector(f"{name!r} is the beginning of {len(found)} ids: {', '.join(v.id for v in found[:5])}")
     return found[0]

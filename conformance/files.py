@@ -69,6 +69,14 @@ class VectorFileError(Exception):
         self.where = where
         self.what = what
 
+    def advice(self) -> str:
+        """What to do about a file that cannot be used; "" where the sentence says so already, or there is no file."""
+        if "`gpaspec generate`" in self.what or not self.path.is_file():
+            return ""
+        if self.path.parent.resolve() == DIRECTORY.resolve():
+            return f"; {GENERATE}"
+        return "; docs/vectors.md says what is in a vector file"
+
 
 @cache
 def spec_version() -> str:
@@ -198,7 +206,10 @@ def load_directory(directory: Path = DIRECTORY) -> list[VectorFile]:
     """Read all vector files of a directory, in order of name. Ids are unique over all of them."""
     paths = sorted(path for path in directory.glob("*.json") if path.name != "schema.json")
     if not paths:
-        raise VectorFileError(directory, "", "there are no vector files here; `gpaspec generate` writes them")
+        raise VectorFileError(directory, "", why_there_are_none(directory))
+    listing = directory / CHECKSUMS
+    if listing.exists():
+        checksums(listing)  # can it be read? If not, each file would be compared with the schema first, for minutes
     files = [load_file(path) for path in paths]
     seen: dict[str, Path] = {}
     for file in files:
@@ -208,6 +219,15 @@ def load_directory(directory: Path = DIRECTORY) -> list[VectorFile]:
             seen[vector.id] = file.path
     check_list(directory)
     return files
+
+
+def why_there_are_none(directory: Path) -> str:
+    """Why no vector files are found in what should be a directory of them."""
+    if directory.is_dir():
+        return "there are no vector files (*.json) here; `gpaspec generate --vectors DIRECTORY` writes them"
+    if directory.exists():
+        return f"is no directory: the vector files of a directory are read together; this one is in {directory.parent}"
+    return "there is no such directory"
 
 
 def check_list(directory: Path) -> None:

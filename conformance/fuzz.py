@@ -315,7 +315,7 @@ def names_meant(names: Sequence[str], kernels: Sequence[str] = ()) -> list[str]:
         elif name in ("spec", "model-tree", "model-array", "c") or name.startswith("linux-"):
             found.append(name)
         else:
-            raise UnknownTarget(f"there is no target {name!r} for random operations; see `gpaspec fuzz --help`")
+            raise UnknownTarget(f"there is no target {name!r} for random operations; `gpaspec fuzz --help` names them")
     return list(dict.fromkeys(found))
 
 

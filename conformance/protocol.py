@@ -45,6 +45,8 @@ BATCH = 64  # vectors in one `run`
 LONGEST_LINE = 2**24  # bytes
 WAITING_LINES = 4 * BATCH  # lines that may wait unread before the adapter is held up
 RESTARTS = 5
+LAST_LINES = 20  # of standard error, that a report ends with
+LISTENS_ON = 1.0  # seconds that the rest of them may take to come after the adapter has ended
 RESERVED_NAMES = ("spec", "model", "model-tree", "model-array", "c", "c-protocol")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -72,7 +74,8 @@ class AdapterTarget:
         self.seconds = seconds
         self.process: subprocess.Popen[bytes] | None = None
         self.lines: queue.Queue[bytes | None] = queue.Queue(WAITING_LINES)
-        self.last_words: deque[str] = deque(maxlen=20)
+        self.last_words: deque[str] = deque(maxlen=LAST_LINES)
+        self.listener: threading.Thread | None = None
         self.environment: Environment | None = None
         self.batch = 0
         self.abandoned = threading.Event()
@@ -99,8 +102,11 @@ class AdapterTarget:
         self.lines = queue.Queue(WAITING_LINES)
         self.abandoned = threading.Event()
         assert self.process.stdout is not None and self.process.stderr is not None
-        for work, pipe in ((self.collect, self.process.stdout), (self.listen, self.process.stderr)):
-            threading.Thread(target=work, args=(pipe, self.lines, self.abandoned), daemon=True).start()
+        self.last_words = deque(maxlen=LAST_LINES)
+        collected = (self.process.stdout, self.lines, self.abandoned)
+        threading.Thread(target=self.collect, args=collected, daemon=True).start()
+        self.listener = threading.Thread(target=listen, args=(self.process.stderr, self.last_words), daemon=True)
+        self.listener.start()
 
     def collect(self, pipe: IO[bytes], lines: queue.Queue[bytes | None], abandoned: threading.Event) -> None:
         """Pass on lines, and at most one that is too long: then nothing more is read."""
@@ -110,12 +116,6 @@ class AdapterTarget:
                 if len(line) > LONGEST_LINE:
                     break
         pass_on(None, lines, abandoned)
-
-    def listen(self, pipe: IO[bytes], *_rest: Any) -> None:
-        """Keep the last lines of standard error."""
-        with contextlib.suppress(OSError, ValueError):
-            while line := pipe.readline(4096):
-                self.last_words.append(line.decode(errors="replace").rstrip())
 
     def introduce(self) -> Environment:
         try:
@@ -375,6 +375,9 @@ class AdapterTarget:
         return f"exited with status {status}"
 
     def with_last_words(self, text: str) -> str:
+        """With what it wrote last to standard error, also if that is not read to its end yet."""
+        if self.listener is not None:
+            self.listener.join(LISTENS_ON)
         return "\n".join([text, *self.last_words])
 
     def failed(self, what: str) -> TargetFailed:
@@ -390,6 +393,13 @@ def pass_on(line: bytes | None, lines: queue.Queue[bytes | None], abandoned: thr
             return lines.put(line, timeout=0.2)
     with contextlib.suppress(queue.Full):  # somebody may wait for a line of an adapter that was ended meanwhile
         lines.put_nowait(None)
+
+
+def listen(pipe: IO[bytes], last_words: deque[str]) -> None:
+    """Keep the last lines of standard error."""
+    with contextlib.suppress(OSError, ValueError):
+        while line := pipe.readline(4096):
+            last_words.append(line.decode(errors="replace").rstrip())
 
 
 def words_of(command: str) -> list[str]:

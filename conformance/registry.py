@@ -183,6 +183,11 @@ def adapter_plan(name: str, command: str) -> Plan:
 
 
 def debian_plan(version: str, modules: Path | None, jobs: int) -> Plan:
+    known = imported("conformance.targets.linux.fetch").VERSIONS
+    if version not in known:
+        raise UnknownTarget(
+            f"no Debian kernel {version!r} is known; there are {', '.join(known)}. Your own is --kernel path/to/bzImage"
+        )
     # With modules of the user's it is another kernel: nobody knows yet which of the deviations it shows.
     name = f"linux-{version}" if modules is None else f"linux-{version}-own-modules"
     instances = tuple(partial(linux_vm, version, modules, jobs, name, told) for told in MODULE_PARAMETERS)

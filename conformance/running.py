@@ -18,6 +18,8 @@ from conformance.target import Target
 from conformance.terminal import Failure, errors
 from conformance.vector import Vector
 
+BUILT = ("arch/x86/boot/bzImage", "bzImage", "vmlinuz")  # where an image may be in a directory
+
 
 def kernel_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
@@ -25,12 +27,12 @@ def kernel_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--kernel",
             "kernels",
             multiple=True,
-            help="For linux: a Debian kernel by version (6.1), or the path of a bzImage. May be given again.",
+            help="For the target linux: a Debian kernel by version (6.1), or the file of a bzImage. Can be repeated.",
         ),
         click.option(
             "--modules",
             type=click.Path(exists=True, file_okay=False, path_type=Path),
-            help="Modules of that kernel; with a version, those that take the place of Debian's.",
+            help="Modules for that kernel. Beside a version: each takes the place of Debian's.",
         ),
     ):
         command = option(command)
@@ -55,6 +57,9 @@ def chosen_kernels(kernels: Sequence[str], modules: Path | None) -> list[Choice]
         choices.append(Choice(versions, modules=modules))
     images = [Path(kernel) for kernel in kernels if is_image(kernel)]
     for image in images:
+        if image.is_dir():
+            where = next((str(found) for found in map(image.joinpath, BUILT) if found.is_file()), f"{image}/{BUILT[0]}")
+            raise Failure(f"{image} is a directory: --kernel takes the image itself, such as {where}")
         if not image.is_file():
             raise Failure(f"there is no kernel image {image}")
     return choices + [
@@ -76,7 +81,7 @@ def plans_or_fail(names: Sequence[str], kernels: Sequence[str], modules: Path | 
     twice = sorted({one.name for one in plans if [plan.name for plan in plans].count(one.name) > 1})
     if twice:
         raise Failure(f"{', '.join(twice)}: named more than once; each target is run once, and needs a name of its own")
-    machines = [plan.name for plan in plans if plan.name.startswith("linux-") and plan.name != "linux-host"]
+    machines = [plan.name for plan in plans if runs_in_a_machine(plan.name)]
     if modules is not None and len(machines) != 1:
         named = ", ".join(name.removesuffix("-own-modules") for name in machines) or "no kernel in a virtual machine"
         raise Failure(
@@ -84,6 +89,11 @@ def plans_or_fail(names: Sequence[str], kernels: Sequence[str], modules: Path | 
             "name it as linux-6.1, or as linux with --kernel 6.1 or --kernel IMAGE"
         )
     return plans
+
+
+def runs_in_a_machine(name: str) -> bool:
+    """Whether a target is a kernel in a virtual machine, which loads modules."""
+    return name.startswith("linux-") and not name.startswith("linux-source-") and name != "linux-host"
 
 
 def run_plans(plans: Sequence[Plan], vectors: Sequence[Vector], out: Path, complete: bool, quiet: bool) -> list[Report]:

@@ -44,6 +44,15 @@ class NoSuchVectors(Exception):
     """What was asked for is not there: which family or id, and what there is."""
 
 
+def named_in_full(vectors: Sequence[Vector], name: str) -> str:
+    """How a vector is named, for one who named none."""
+    longer = [vector.id for vector in vectors if name and vector.id.startswith(name)]
+    if longer:
+        return f"ids are given in full; {', '.join(longer[:5])} begin{'s' if len(longer) == 1 else ''} so"
+    example = f", such as {vectors[0].id}" if vectors else ""
+    return f"an id is the hash that reports and vector files name{example}"
+
+
 def chosen(vectors: Sequence[Vector], families: Sequence[str], ids: Sequence[str]) -> list[Vector]:
     """The vectors of these families (of all, if none is named) that have these ids (any, if none is named).
 
@@ -56,7 +65,7 @@ def chosen(vectors: Sequence[Vector], families: Sequence[str], ids: Sequence[str
     known = {vector.id for vector in vectors}
     for name in ids:
         if name not in known:
-            raise NoSuchVectors(f"there is no vector {name!r}")
+            raise NoSuchVectors(f"there is no vector {name!r}: {named_in_full(vectors, name)}")
     found = [v for v in vectors if (not families or v.family in families) and (not ids or v.id in ids)]
     if not found:
         raise NoSuchVectors("no vector is left to run: none of these ids is of these families")

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
-from proofs.invariants_vhost import valid_device
+from proofs.invariants_vhost import can_be_reached
 from proofs.symbolic.boolean import all_merged, all_of, any_of, implies, merged, negation
 from spec.profile import PROFILES, Profile
 from spec.sets import every
 from spec.vhost.access import (
-    is_active,
     ring_is_loggable,
     ring_is_user_memory,
-    table_is_loggable,
-    table_is_user_memory,
 )
 from spec.vhost.address_map import AddressMap, Entry
 from spec.vhost.device import ACCESS_PLATFORM, LOG_ALL, NO_LOG, Device, Queue
@@ -42,23 +39,6 @@ def is_sensible(profile: Profile) -> Any:
     return profile.user_limit >= 16 * LARGEST_RING
 
 
-def active_is_set_up(profile: Profile, device: Device) -> Any:
-    """A queue is attached only to a device that has an owner and a table, and what the table maps stays user memory."""
-    return not is_active(device) or all_of(device.owned, table_is_user_memory(profile, device.table))
-
-
-def active_log_has_room(profile: Profile, device: Device) -> Any:
-    """While a queue is attached and writes are logged, the log has room for all that the table maps."""
-    if not is_active(device) or not device.logs_all():
-        return True
-    return table_is_loggable(profile, device.table, device.log_base)
-
-
-def can_be(profile: Profile, device: Device) -> Any:
-    """What is true of every device that can be reached, as far as rules ask for it."""
-    return all_merged((valid_device, active_is_set_up, active_log_has_room), profile, device)
-
-
 def features_are_few(profile: Profile, device: Device) -> Any:
     """The device has agreed on features that matter here, and that are offered."""
     return all_of(
@@ -79,7 +59,7 @@ def owner_gave_it(profile: Profile, device: Device) -> Any:
 
 def can_be_set_up(profile: Profile, device: Device) -> Any:
     """The device can be reached, and by the requests that `reach_vhost` builds."""
-    of_device = (can_be, features_are_few, mode_follows_features, owner_gave_it)
+    of_device = (can_be_reached, features_are_few, mode_follows_features, owner_gave_it)
     of_queue = (
         ring_is_aligned,
         ring_has_an_owner,

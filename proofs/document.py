@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from proofs import invariants, invariants_vhost
 from proofs.catalogue import SUBJECTS
-from proofs.coverage import NOT_PROVED, WITHOUT_THEOREM, rules_without_theorem
+from proofs.coverage import NOT_PROVED, WITHOUT_THEOREM, not_proved_beside, rules_without_theorem
 from proofs.crosshair import contract_modules, contracts_of
-from proofs.theorem import UNBOUNDED, Theorem
+from proofs.entry import entry, families, place
+from proofs.glossary import glossary
+from proofs.without_contract import WITHOUT_CONTRACT
+from proofs.words import words_of
 from spec.step import all_rules
 
 ROOT = Path(__file__).parent.parent
@@ -24,64 +28,62 @@ What is proved about the specification and the models, by `gpaspec prove`. How, 
 told in [proofs.md](proofs.md). Unless a bound is given, a theorem holds for any number of slots or entries, for all 64
 bits of every address and size, and for every profile.
 
-Each has a *witness* (a case that meets its hypotheses) and a *planted bug* under which it fails. `gpaspec prove
---explain ID` shows both.
+Each entry has a sentence; what is *Given*; the *Claim*, where that says more than the sentence; the *Bound*, if there
+is one; and the bug that is *Planted*. Where nothing is given, the VM or device is *valid* ([below](#what-is-valid)),
+and the theorem is about any request, or about any that breaks no rule, as its sentence says.
 """
 
 
 def theorems_page() -> str:
     """The whole page."""
-    parts = [HEAD]
+    parts = [HEAD, *glossary(), "\n## What is valid\n"]
+    parts += [*_valid("VM", invariants.valid), *_valid("device", invariants_vhost.valid_device)]
     for subject in SUBJECTS:
         title, _, about = (inspect.getdoc(subject) or "").partition("\n")
         parts.append(f"\n## {title.rstrip('.')}\n{about and about + chr(10)}")
-        parts += [_entry(group) for group in _families(subject.THEOREMS)]
+        parts += [entry(family) for family in families(subject.THEOREMS)]
+        lacking = not_proved_beside(subject.__name__.rpartition(".")[2], subject.THEOREMS)
+        parts += ["\nNot proved:\n", *map(_in_short, lacking)] if lacking else []
     parts.append("\n## Contracts\n\nConfirmed by CrossHair over all paths:\n")
     for module in contract_modules():
         names = ", ".join(f"`{name}`" for name in sorted(contracts_of(module)))
         parts.append(f"- [{module}](../{module.replace('.', '/')}.py): {names}")
+    parts += ["\nFunctions that look at a fixed number of scalars and have no contract:\n", *_without_contract()]
     parts.append("\n## Rules\n")
     reasons = [f"- `{rule}`: {reason}" for rule, reason in WITHOUT_THEOREM.items()]
     count = len(all_rules()) - len(rules_without_theorem()) - len(reasons)
     parts.append(
-        f"{count} of {len(all_rules())} rules are spoken of by a theorem." + "".join(f"\n{r}" for r in reasons)
+        f"{count} of {len(all_rules())} rules are each the subject of a theorem. What is said of whatever rules an "
+        "operation has does not count." + "".join(f"\n{r}" for r in reasons)
     )
     parts.append("\n## Not proved\n")
-    parts += [f"- {sentence}" for sentence in NOT_PROVED]
+    parts += [f"{number}. {sentence}" for number, sentence in enumerate(NOT_PROVED, 1)]
     return "\n".join(parts) + "\n"
 
 
-def _families(theorems: tuple[Theorem, ...]) -> list[list[Theorem]]:
-    """Theorems that say the same of different kinds of change, together."""
-    families: dict[Any, list[Theorem]] = {}
-    for theorem in theorems:
-        words = theorem.id.split(".")
-        key = ".".join(words[:2]) if words[0] == "TWOSETS" else theorem.id
-        families.setdefault(key, []).append(theorem)
-    return list(families.values())
+def _in_short(sentence: str) -> str:
+    """What is not proved, without the reason, which stands at the end of the page under a number."""
+    first = re.split(r"[:.] ", sentence)[0].rstrip(".")
+    return f"- {first} ([{NOT_PROVED.index(sentence) + 1}](#not-proved))."
 
 
-def _entry(family: list[Theorem]) -> str:
-    first = family[0]
-    sentence = first.sentence
-    if len(family) > 1:
-        sentence = sentence.partition(": ")[2]
-        sentence = (
-            f"{sentence[0].upper()}{sentence[1:]} *For: {', '.join(theorem.operations[0] for theorem in family)}.*"
-        )
-    ids = ", ".join(f"`{theorem.id}`" for theorem in family)
-    bound = "" if first.bound == UNBOUNDED else f" Bound: {first.bound}."
-    bugs = "; ".join(dict.fromkeys(theorem.bug.sentence for theorem in family))
-    return f"- **{sentence}**{bound} {_link('claim', first.holds)}\n  <br>{ids}. Planted: {bugs}."
+def _valid(what: str, valid: Callable[..., Any]) -> list[str]:
+    """What is true of every valid state, in words."""
+    head, *rest = words_of(valid, deepest=1)
+    return [f"\nA **valid** {what} ([code]({_code(valid)})): {head[1]}\n", *(f"- {sentence}" for _, sentence in rest)]
 
 
-def _link(text: str, function: Callable[..., Any]) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = inspect.unwrap(function)
-    _, line = inspect.getsourcelines(function)
-    file = Path(inspect.getsourcefile(function) or "").relative_to(ROOT)
-    return f"[{text}](../{file}#L{line})"
+def _code(function: Callable[..., Any]) -> str:
+    file, line = place(function)
+    return f"../{file}#L{line}"
+
+
+def _without_contract() -> list[str]:
+    """One line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in WITHOUT_CONTRACT.items():
+        reasons.setdefault(reason, []).append(f"`{name}`")
+    return [f"- {reason} {', '.join(names)}" for reason, names in reasons.items()]
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ from proofs.sets import every_pair
 from proofs.symbolic.boolean import all_of, any_of, implies, negation
 from spec.memslots.set_region import MAX_SLOT_PAGES
 from spec.memslots.slot import GUEST_MEMFD, LOG_DIRTY_PAGES, READONLY, Slot, Vm, has_flag
+from spec.outcome import SlotView
 from spec.profile import Profile
-from spec.sets import every
+from spec.sets import every, some
 from spec.units import U64, address_of, is_page_aligned
 
 # The fields of a VM that are neither slots nor files.
@@ -22,12 +23,12 @@ def same_but_log(one: Slot, other: Slot) -> Any:
     return all_of(*(getattr(one, name) == getattr(other, name) for name in names))
 
 
-def is_logged(slot: Slot, page: int) -> Any:
+def is_logged(slot: Slot | SlotView, page: int) -> Any:
     """Whether a page (relative to the slot) is in the slot's log."""
     return False if slot.dirty is None else slot.dirty.contains(page)
 
 
-def same_log_at(one: Slot, other: Slot, page: int) -> Any:
+def same_log_at(one: Slot | SlotView, other: Slot | SlotView, page: int) -> Any:
     """Two slots agree whether they keep a log, and whether this page is in it."""
     return all_of((one.dirty is None) == (other.dirty is None), is_logged(one, page) == is_logged(other, page))
 
@@ -62,14 +63,17 @@ def have_different_names(one: Slot, other: Slot) -> Any:
 
 
 def slots_are_well_formed(profile: Profile, vm: Vm) -> Any:
+    """Each slot is well formed."""
     return every(vm.slots, lambda slot: is_well_formed(profile, slot))
 
 
 def slots_are_disjoint(vm: Vm) -> Any:
+    """No two slots of one address space share a guest page."""
     return every_pair(vm.slots, are_apart)
 
 
 def names_are_unique(vm: Vm) -> Any:
+    """No two slots have the same address space and number."""
     return every_pair(vm.slots, have_different_names)
 
 
@@ -129,6 +133,32 @@ def bound_ranges_fit(vm: Vm) -> Any:
             vm.memfds,
             lambda memfd: implies(memfd.file == slot.memfd, slot.memfd_page + slot.npages <= memfd.npages),
         ),
+    )
+
+
+def bound_files_exist(vm: Vm) -> Any:
+    """The file that a slot is bound to is one that was made."""
+    return every(
+        vm.slots,
+        lambda slot: any_of(slot.memfd < 0, some(vm.memfds, lambda memfd: memfd.file == slot.memfd)),
+    )
+
+
+def slots_are_within_the_width(profile: Profile, vm: Vm) -> Any:
+    """Each slot ends within the guest's physical address width, where there is one."""
+    return every(vm.slots, lambda slot: lies_within_the_width(profile, slot))
+
+
+def well_placed(profile: Profile, vm: Vm, page: int) -> Any:
+    """What is true of every reachable VM beside `valid`, and only some theorems need: slots end within the width, and
+    what they bind of files is theirs alone and there; this page is in no log of a slot that does not have it.
+    """
+    return all_of(
+        slots_are_within_the_width(profile, vm),
+        bound_ranges_are_apart(vm),
+        bound_files_exist(vm),
+        bound_ranges_fit(vm),
+        logs_stay_inside(vm, page),
     )
 
 

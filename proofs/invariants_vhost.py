@@ -8,6 +8,7 @@ from proofs.sets import every_pair
 from proofs.symbolic.boolean import all_merged, all_of, any_of, implies
 from spec.profile import Profile
 from spec.sets import count, every
+from spec.vhost.access import is_active, table_is_loggable, table_is_user_memory
 from spec.vhost.address_map import READ, WRITE, AddressMap, Entry
 from spec.vhost.device import Device, Queue
 
@@ -69,3 +70,22 @@ def rings_are_rings(profile: Profile, device: Device) -> Any:
 def valid_device(profile: Profile, device: Device) -> Any:
     """The device is as every reachable device is, as far as its maps and its rings go."""
     return all_merged((table_is_valid, iotlb_is_valid, rings_are_rings), profile, device)
+
+
+def active_is_set_up(profile: Profile, device: Device) -> Any:
+    """A queue is attached only to a device that has an owner and a table, and what the table maps stays user memory."""
+    return not is_active(device) or all_of(device.owned, table_is_user_memory(profile, device.table))
+
+
+def active_log_has_room(profile: Profile, device: Device) -> Any:
+    """While a queue is attached and writes are logged, the log has room for all that the table maps."""
+    if not is_active(device) or not device.logs_all():
+        return True
+    return table_is_loggable(profile, device.table, device.log_base)
+
+
+def can_be_reached(profile: Profile, device: Device) -> Any:
+    """The device is as every device is that requests lead to: maps are in order, and what an active one maps is user
+    memory and, where writes are logged, in the log.
+    """
+    return all_merged((valid_device, active_is_set_up, active_log_has_room), profile, device)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proofs import cases_memslots, cases_vhost
+from proofs import cases_memslots, cases_vhost, invariants_vhost
 from proofs.reach import setups_of_vm
 from proofs.reach_vhost import setups_of_device
 from proofs.requests import REQUESTS
@@ -59,7 +59,7 @@ LINES = (
         VHOST_REQUESTS,
         cases_vhost.COVERED,
         cases_vhost.is_sensible,
-        cases_vhost.can_be,
+        invariants_vhost.can_be_reached,
         cases_vhost.can_be_set_up,
         cases_vhost.plainness,
         setups_of_device,

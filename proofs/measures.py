@@ -45,7 +45,7 @@ class Measured:
     black nodes the way down on the left passes; `balanced`, whether every way passes as many and no red node has a red
     child. `exact` is whether each summary is the greatest end below it. `ordered` is whether firsts never fall;
     `lowest` and `highest` are the least and the greatest first, `greatest` is the greatest end. `touched` is whether
-    some interval shares a member with the range that is asked for.
+    some interval shares a member with the range that is asked for. `size` is how many nodes there are.
     """
 
     is_there: Any
@@ -59,6 +59,7 @@ class Measured:
     highest: Any
     greatest: Any
     touched: Any
+    size: Any
 
 
 NOTHING = Measured(
@@ -73,6 +74,7 @@ NOTHING = Measured(
     highest=-1,
     greatest=-1,
     touched=False,
+    size=0,
 )
 
 
@@ -96,6 +98,7 @@ def combined(node: Any, left: Measured, right: Measured, asked: Interval | None)
         highest=larger(node.value.first, larger(left.highest, right.highest)),
         greatest=greatest,
         touched=any_of(left.touched, right.touched, touches(node, asked)),
+        size=left.size + right.size + 1,
     )
 
 
@@ -110,6 +113,7 @@ def always(known: Measured, asked: Interval | None) -> list[Any]:
         claims += [
             implies(known.touched, all_of(known.lowest <= asked.last, known.greatest >= asked.first)),
             any_of(known.touched, known.greatest < asked.first, known.highest > asked.last),
+            known.size >= 0,
         ]
     return claims
 

@@ -14,10 +14,12 @@ import z3
 import spec.step
 import spec.vhost.backend
 from proofs.claims import operation_of
+from proofs.symbolic.arithmetic import Arithmetic
 from proofs.symbolic.boolean import merged
 from proofs.symbolic.concrete import plain
 from proofs.symbolic.explorer import CLAIM_TIMEOUT_MS, Explorer, Path, exploring, forget_everything, truth
 from proofs.symbolic.fewset import FEW_PAGES, FewSet
+from proofs.symbolic.linear import LINEAR
 from proofs.theorem import UNBOUNDED, Patch, Theorem, patched
 from proofs.world import AnyWorld, FewWorld, World
 from proofs.world_vhost import ENTRY_SHAPE
@@ -53,6 +55,7 @@ class Verdict:
     bug_case: dict[str, Any] | None = None
     counterexample: dict[str, Any] | None = None
     detail: str = field(default="")
+    kept: bool = False  # found in an earlier run, by the same code
 
 
 @contextmanager
@@ -70,8 +73,9 @@ def checks_as_formulas() -> Iterator[None]:
     knowing = [module for name, module in sys.modules.items() if name.startswith("spec.vhost.")]
     empties = (Patch(module, "EMPTY_MAP", empty) for module in knowing if hasattr(module, "EMPTY_MAP"))
     room = Patch(spec.vhost.backend, "MOST_RING_SEGMENTS", 1)
+    reach = Patch(spec.vhost.backend, "field_is_out_of_reach", merged(spec.vhost.backend.field_is_out_of_reach))
     known = Patch(spec.step, "operation_of", operation_of)
-    with patched((Patch(spec.step, "OPERATIONS", operations), known, *empties, room)):
+    with patched((Patch(spec.step, "OPERATIONS", operations), known, *empties, room, reach)):
         yield
 
 
@@ -93,6 +97,7 @@ def _judge(theorem: Theorem) -> Verdict:
     witness = find_witness(theorem)
     if witness is None:
         return replace(verdict, status=VACUOUS, detail="the hypotheses were not met by any case that was looked for")
+    _require(theorem.holds(**witness), "what is proved is false of the witness when it is run on plain values", witness)
     with patched(theorem.bug.patches):
         still_proved = prove(theorem, BUG_TIMEOUT_MS).status == PROVED
         bug_case = find_counterexample(theorem)
@@ -112,7 +117,7 @@ def prove(theorem: Theorem, timeout_ms: int = CLAIM_TIMEOUT_MS) -> Verdict:
     """Whether the claim holds on every path, in all cases that the hypotheses allow."""
     world = theorem.proved_in() if theorem.proved_in else AnyWorld()
     forget_everything()
-    explorer = Explorer()
+    explorer = Explorer(theorem.arithmetic)
     count = 0
     with checks_as_formulas(), exploring(explorer):
         for path in _paths(theorem, explorer, world):
@@ -145,7 +150,8 @@ def _claim(path: Path) -> Any:
 
 def find_witness(theorem: Theorem) -> dict[str, Any] | None:
     """A case in which the hypotheses hold, run again in plain Python; None if there is none among the small ones."""
-    cases = (find_case(FewWorld(count), theorem.inputs, theorem.given) for count in range(1, theorem.few + 1))
+    few = range(1, theorem.few + 1)
+    cases = (find_case(FewWorld(n), theorem.inputs, theorem.given, arithmetic=theorem.arithmetic) for n in few)
     return next((case for case in cases if case is not None), None)
 
 
@@ -154,12 +160,13 @@ def find_case(
     inputs: Callable[[World], dict[str, Any]],
     given: Callable[..., Any],
     wishes: Callable[..., list[Any]] | None = None,
+    arithmetic: Arithmetic = LINEAR,
 ) -> dict[str, Any] | None:
     """Plain inputs for which a condition holds, or None. Of the wishes, those are granted that can be; one that has
     branches is a function.
     """
     forget_everything()
-    explorer = Explorer()
+    explorer = Explorer(arithmetic)
     with checks_as_formulas(), exploring(explorer):
         symbolic = inputs(world)
         explorer.assume(explorer.formula(lambda: given(**symbolic)))
@@ -196,7 +203,7 @@ def find_counterexample(theorem: Theorem, most_pages: int = FEW_PAGES) -> dict[s
 
 def _counterexample(theorem: Theorem, world: World) -> dict[str, Any] | None:
     forget_everything()
-    explorer = Explorer()
+    explorer = Explorer(theorem.arithmetic)
     with checks_as_formulas(), exploring(explorer):
         symbolic = theorem.inputs(world)
         explorer.assume(explorer.formula(lambda: theorem.given(**symbolic)))

@@ -1,28 +1,23 @@
-"""`prove`: judge all theorems and contracts, and show what came out."""
+"""`prove`: judge theorems and contracts in several processes; what did not change is known from before."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
-
-from proofs.catalogue import THEOREMS, theorem_named
+from proofs.cache import Cache
+from proofs.catalogue import module_of, theorem_named
 from proofs.crosshair import CONFIRMED, ContractVerdict, check_contracts, contract_modules, contracts_of
 from proofs.prover import PROVED, UNKNOWN, Verdict, judge
-from proofs.render import case_lines
-from proofs.theorem import Theorem
+from proofs.ran import JUDGE, Recorder, WatchedImport, digests_of_texts
+from proofs.selection import Selection
 from proofs.workers import run_all
-from spec.step import VHOST_OPERATIONS
 
 TWO_CORES = 2
-MODEL_SUBJECTS = ("TWOSETS", "ARRAY", "REFINES", "TREE", "RBTREE", "ITREE", "ARRAY2016", "LOOP", "CACHE", "CONTAINER")
+UNKNOWN_THEOREM, UNKNOWN_MODULE = 1.0, 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -39,42 +34,38 @@ class Report:
         contracts = [contract.status == CONFIRMED for contract in self.contracts]
         return bool(theorems or contracts) and all(theorems) and all(contracts)
 
-
-def selected(pattern: str | None) -> tuple[Theorem, ...]:
-    """The theorems whose id or sentence contains a text (case does not matter); all for None."""
-    if pattern is None:
-        return THEOREMS
-    wanted = pattern.lower()
-    return tuple(theorem for theorem in THEOREMS if wanted in f"{theorem.id} {theorem.sentence}".lower())
-
-
-def selected_contracts(pattern: str | None) -> tuple[str, ...]:
-    """The contract modules whose name contains a text; all for None."""
-    return tuple(name for name in contract_modules() if pattern is None or pattern.lower() in name)
+    def kept(self) -> int:
+        """How many verdicts were found in an earlier run."""
+        return sum(verdict.kept for verdict in self.verdicts) + sum(contract.kept for contract in self.contracts)
 
 
 def prove(
-    pattern: str | None = None,
+    selection: Selection | str | None = None,
     jobs: int = TWO_CORES,
     on_progress: Callable[[Verdict | ContractVerdict], None] | None = None,
+    cache: Cache | None = None,
+    fresh: bool = False,
+    on_begin: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Judge the selected theorems and contracts in `jobs` processes.
+    """Judge the theorems and contracts that are meant (a text is a part of an id or a sentence) in `jobs` processes.
 
-    `on_progress` is called with each verdict as it comes. Nothing selected gives a report that has not passed.
+    With a cache, what is judged is kept at once, and what it has is not judged again unless all is to be `fresh`.
+    `on_progress` is called with each verdict as it comes, `on_begin` with the name of what is begun. Nothing that is
+    meant gives a report that has not passed.
     """
     started = time.perf_counter()
-    theorems, modules = selected(pattern), selected_contracts(pattern)
+    meant = selection if isinstance(selection, Selection) else Selection(selection)
+    theorems = meant.theorems()
     verdicts: dict[str, Verdict] = {}
     contracts: list[ContractVerdict] = []
-    longest_first = [*modules, *(theorem.id for theorem in reversed(theorems))]
-    for results in run_all(longest_first, jobs, _judge_named, _given_up):
-        for result in results:
-            if isinstance(result, Verdict):
-                verdicts[result.id] = result
-            else:
-                contracts.append(result)
-            if on_progress is not None:
-                on_progress(result)
+    names = [*meant.contracts(), *(theorem.id for theorem in theorems)]
+    for result in judged(names, jobs, cache, fresh, on_begin):
+        if isinstance(result, Verdict):
+            verdicts[result.id] = result
+        else:
+            contracts.append(result)
+        if on_progress is not None:
+            on_progress(result)
     return Report(
         tuple(verdicts[theorem.id] for theorem in theorems),
         tuple(sorted(contracts, key=lambda contract: contract.id)),
@@ -82,139 +73,101 @@ def prove(
     )
 
 
-def _judge_named(name: str) -> tuple[Verdict | ContractVerdict, ...]:
-    if name in contract_modules():
-        return check_contracts(name)
-    return (judge(theorem_named(name)),)
-
-
-def _given_up(name: str, why: str) -> tuple[Verdict | ContractVerdict, ...]:
-    if name in contract_modules():
-        return tuple(ContractVerdict(f"{name}.{function}", why, 0.0) for function in contracts_of(name))
-    return (Verdict(name, UNKNOWN, 0.0, detail=why),)
-
-
-# SHOWING ---------------------------------------------------------------------------------------------------------
-
-
-def matrix_table(report: Report) -> Group:
-    """Invariants × operations, of both lines and of the models: seconds where all is proved, else the first other
-    status.
+def judged(
+    names: Sequence[str],
+    jobs: int,
+    cache: Cache | None,
+    fresh: bool = False,
+    on_begin: Callable[[str], None] = lambda _: None,
+) -> Iterator[Verdict | ContractVerdict]:
+    """The verdicts on theorems and on modules of contracts, by their names: first those that are kept, then the rest as
+    they are found. What took longest the last time is begun first.
     """
-    parts: dict[str, list[Verdict]] = {
-        "the specification: memslots": [],
-        "the specification: vhost": [],
-        "the models": [],
-    }
-    for verdict in report.verdicts:
-        parts[_part_of(theorem_named(verdict.id))].append(verdict)
-    contracts = Counter(contract.status for contract in report.contracts)
-    summary = f"{len(report.verdicts)} theorems, contracts: {dict(contracts) or 'none'}, {report.seconds:.1f} s"
-    return Group(*(_matrix(title, part) for title, part in parts.items() if part), summary)
+    rest = list(names)
+    if cache is not None and not fresh:
+        for name in names:
+            kept = kept_verdicts(cache, name)
+            if kept is not None:
+                rest.remove(name)
+                yield from kept
+    if not rest:
+        return
+    seconds = {name: seconds_of(cache, name) for name in rest}
+    rest.sort(key=lambda name: -seconds[name])
+    if cache is None:
+        for done in run_all(rest, jobs, _judge_named, _given_up, on_begin=on_begin):
+            yield from done.results
+        return
+    expected = cache.sources.digests([JUDGE])
+    watched = WatchedImport()
+    try:
+        for done in run_all(rest, jobs, _judge_named, _given_up, partial(_watch, expected), on_begin):
+            keep_verdicts(cache, done, watched, expected)
+            yield from done.results
+    finally:
+        watched.end()
 
 
-def _part_of(theorem: Theorem) -> str:
-    if is_about_models(theorem):
-        return "the models"
-    vhost = {operation.name for operation in VHOST_OPERATIONS}
-    return f"the specification: {'vhost' if vhost & set(theorem.operations) else 'memslots'}"
+def seconds_of(cache: Cache | None, name: str) -> float:
+    """What a theorem or a module of contracts took the last time that it was judged; a guess if it never was."""
+    last = None if cache is None else cache.seconds_last_time(name)
+    if last is None:
+        return UNKNOWN_MODULE if name in contract_modules() else UNKNOWN_THEOREM
+    return last
 
 
-def is_about_models(theorem: Theorem) -> bool:
-    """Whether a theorem is about a model's steps, as opposed to the specification."""
-    return theorem.id.split(".")[0] in MODEL_SUBJECTS
+def kept_verdicts(cache: Cache, name: str) -> tuple[Verdict | ContractVerdict, ...] | None:
+    """What is kept about a theorem or a module of contracts."""
+    if name in contract_modules():
+        return cache.contracts(name)
+    verdict = cache.theorem(name, module_of(name))
+    return None if verdict is None else (verdict,)
 
 
-def _matrix(title: str, verdicts: list[Verdict]) -> Table:
-    """One row for each invariant and one column for each operation, or the other way round: rows are what is more."""
-    verdict_of = {verdict.id: verdict for verdict in verdicts}
-    shown = [theorem for theorem in THEOREMS if theorem.id in verdict_of]
-    cells: dict[tuple[str, str], list[Verdict]] = {}
-    for theorem in shown:
-        for name in theorem.operations:
-            cells.setdefault((theorem.invariant, name.replace("_", " ")), []).append(verdict_of[theorem.id])
-    invariants, operations = (list(dict.fromkeys(key[side] for key in cells)) for side in (0, 1))
-    is_turned = len(operations) > len(invariants)
-    rows, columns = (operations, invariants) if is_turned else (invariants, operations)
-    table = Table(title=f"{title} (seconds)", title_justify="left")
-    table.add_column("", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right")
-    for row in rows:
-        keys = [(column, row) if is_turned else (row, column) for column in columns]
-        table.add_row(row, *(_cell(cells.get(key, [])) for key in keys))
-    return table
+def keep_verdicts(cache: Cache, done: Done, watched: WatchedImport, expected: dict[str, str]) -> None:
+    """Keep what was found, unless the code was not that of the texts which the cache has read."""
+    if not all(result.status in (PROVED, CONFIRMED) for result in done.results):
+        return
+    try:
+        imported, texts = watched.seen()
+    except ImportError as error:
+        cache.complain(f"nothing is kept: {error}")
+        return
+    if done.ran is None or any(expected.get(name, text) != text for name, text in texts.items()):
+        cache.complain("nothing is kept: code was changed while it was judged")
+    elif done.name in contract_modules():
+        cache.keep_contracts(done.name, done.results)
+    else:
+        module = module_of(done.name)
+        cache.keep_theorem(done.results[0], module, cache.ran_for(module, done.ran, imported))
 
 
-def _cell(verdicts: list[Verdict]) -> str:
-    if not verdicts:
-        return "·"
-    bad = [verdict.status for verdict in verdicts if verdict.status != PROVED]
-    if bad:
-        return f"[red]{bad[0]}[/red]"
-    return f"{sum(verdict.seconds for verdict in verdicts):.2f}"
+@dataclass(frozen=True)
+class Done:
+    """What a worker found out about a theorem or a module of contracts, and what ran; None if that is not known."""
+
+    name: str
+    results: tuple[Any, ...]
+    ran: dict[str, list[str]] | None = None
 
 
-def as_json(report: Report) -> dict[str, Any]:
-    """The report in the shape that scripts rely on."""
-    return {
-        "theorems": [
-            {
-                "id": verdict.id,
-                "sentence": theorem_named(verdict.id).sentence,
-                "rules": list(theorem_named(verdict.id).rules),
-                "operations": list(theorem_named(verdict.id).operations),
-                "invariant": theorem_named(verdict.id).invariant,
-                "status": verdict.status,
-                "bound": theorem_named(verdict.id).bound,
-                "seconds": round(verdict.seconds, 3),
-                "witness": case_lines(verdict.witness),
-                "planted_bug": theorem_named(verdict.id).bug.sentence,
-                "planted_bug_refuted": verdict.bug_case is not None,
-                "planted_bug_case": case_lines(verdict.bug_case),
-                "counterexample": case_lines(verdict.counterexample),
-                "detail": verdict.detail,
-            }
-            for verdict in report.verdicts
-        ],
-        "contracts": [
-            {"id": contract.id, "status": contract.status, "seconds": round(contract.seconds, 3)}
-            for contract in report.contracts
-        ],
-        "seconds": round(report.seconds, 3),
-        "passed": report.passed(),
-    }
+_recorder: Recorder | None = None  # of a worker
+_is_as_expected = False
 
 
-def explain(theorem_id: str) -> str:
-    """One theorem in full, judged now. Raises KeyError for an id that is no theorem's."""
-    return explanation(judge(theorem_named(theorem_id)))
+def _watch(expected: dict[str, str]) -> None:
+    """Note in this worker what runs from now on, and whether its code is what the cache has read."""
+    global _recorder, _is_as_expected
+    _recorder = Recorder()
+    _is_as_expected = all(expected.get(name, text) == text for name, text in digests_of_texts().items())
 
 
-def explanation(verdict: Verdict) -> str:
-    """A theorem in full: sentence, rules, bound, and its witness and the case in which the planted bug breaks it."""
-    theorem = theorem_named(verdict.id)
-    lines = [
-        f"{theorem.id}: {verdict.status} ({verdict.seconds:.2f} s, {verdict.paths} paths)",
-        f"  {theorem.sentence}",
-        f"  rules: {', '.join(theorem.rules) or 'none'}",
-        f"  operations: {', '.join(theorem.operations)}; invariant: {theorem.invariant}; bound: {theorem.bound}",
-        f"  code: {_place(theorem.given)} (hypotheses), {_place(theorem.holds)} (claim)",
-    ]
-    if verdict.detail:
-        lines.append(f"  {verdict.detail}")
-    for title, case in (
-        ("a case that meets the hypotheses", verdict.witness),
-        (f"planted bug: {theorem.bug.sentence}. It is caught by", verdict.bug_case),
-        ("counterexample", verdict.counterexample),
-    ):
-        if case is not None:
-            lines += [f"  {title}:", *(f"    {line}" for line in case_lines(case) or [])]
-    return "\n".join(lines)
+def _judge_named(name: str) -> Done:
+    results = check_contracts(name) if name in contract_modules() else (judge(theorem_named(name)),)
+    return Done(name, results, _recorder.until_now() if _recorder is not None and _is_as_expected else None)
 
 
-def _place(function: Callable[..., Any]) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = inspect.unwrap(function)
-    return f"{function.__module__.replace('.', '/')}.py {function.__name__}"
+def _given_up(name: str, why: str) -> Done:
+    if name in contract_modules():
+        return Done(name, tuple(ContractVerdict(f"{name}.{function}", why, 0.0) for function in contracts_of(name)))
+    return Done(name, (Verdict(name, UNKNOWN, 0.0, detail=why),))

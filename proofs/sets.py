@@ -14,6 +14,13 @@ def every_pair(members: Any, holds: Callable[[Any, Any], Any]) -> Any:
     return members.every_pair(holds)
 
 
+def are_equal(one: Any, other: Any) -> Any:
+    """Whether two sets have the same members."""
+    if isinstance(one, frozenset) and isinstance(other, frozenset):
+        return one == other
+    return True if one is other else one.equals(other)
+
+
 def has(members: Any, member: Any) -> Any:
     """Whether this is a member."""
     if isinstance(members, frozenset):

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from proofs.symbolic.arithmetic import Arithmetic
+from proofs.symbolic.linear import LINEAR
 from proofs.world import World
 
 UNBOUNDED = "unbounded"
@@ -41,7 +43,7 @@ class Theorem:
     `operations` and `invariant` place it in the matrix. `inputs` makes the values that `given` (the hypotheses) and
     `holds` (the claim) take as keyword arguments. `bound` is "unbounded" or says exactly how far the proof reaches;
     `proved_in` makes the world of the proof when it is bounded. `few` is how many members the sets of a witness or a
-    counterexample may have.
+    counterexample may have. `arithmetic` is what its integers are made of.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Theorem:
     bound: str = UNBOUNDED
     proved_in: Callable[[], World] | None = None
     few: int = 2
+    arithmetic: Arithmetic = LINEAR
 
 
 @contextmanager

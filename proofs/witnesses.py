@@ -37,8 +37,8 @@ def is_about_a_request(theorem: Theorem) -> bool:
     """Whether its inputs are a VM or a device, and a request that a step takes."""
     subject = theorem.id.split(".")[0]
     if subject in ("MEMSLOT", "CHANGE", "DIRTY", "VM", "LOOKUP"):
-        return theorem.id not in ("CHANGE.TOTAL_PAGES", "LOOKUP.ONE_SLOT")
-    return subject == "DEVICE"
+        return theorem.id not in ("CHANGE.TOTAL_PAGES", "LOOKUP.ONE_SLOT", "VM.EMPTY")
+    return subject == "DEVICE" and theorem.id != "DEVICE.NEW"
 
 
 def _cases_named(theorem_id: str) -> tuple[str, list[Case]]:
@@ -53,6 +53,25 @@ def cases_of(theorem: Theorem) -> Iterator[Case]:
             if requests is not None:
                 yield theorem.id, name, requests
                 break
+
+
+def bug_case_of(theorem: Theorem) -> Case | None:
+    """Requests that lead to a case that the planted bug gets wrong, in the first named profile that has one.
+
+    The way there is that of the specification as it is; what is wrong is what the last request does with the bug. Where
+    the bug is a rule that is not asked rightly, the specification itself rejects that request.
+    """
+    for name, profile in PROFILES.items():
+        case = _bug_case(theorem, profile)
+        if case is None:
+            continue
+        line = _line(case)
+        for setup in line.setups(profile, case[line.state_name]):
+            there = {**case, line.state_name: reached(profile, list(setup), line.subject.fresh)}
+            with patched(theorem.bug.patches):
+                if theorem.given(**there) is True and theorem.holds(**there) is False:
+                    return theorem.id, name, (*setup, case["request"])
+    return None
 
 
 def _requests(theorem: Theorem, profile: Profile, case: dict[str, Any] | None) -> tuple[Any, ...] | None:
@@ -94,7 +113,10 @@ def _witness(theorem: Theorem, profile: Profile) -> dict[str, Any] | None:
         line = _line(case)
         return line.plainness(case[line.state_name], case["request"])
 
-    return _first(lambda count: find_case(FewWorld(count, 0), narrowed.inputs, narrowed.given, wishes), theorem.few)
+    return _first(
+        lambda count: find_case(FewWorld(count, 0), narrowed.inputs, narrowed.given, wishes, theorem.arithmetic),
+        theorem.few,
+    )
 
 
 def _bug_case(theorem: Theorem, profile: Profile) -> dict[str, Any] | None:

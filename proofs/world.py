@@ -17,7 +17,7 @@ from proofs.symbolic.fewset import FEW_PAGES, HIGHEST_PAGE, FewSet, few_record
 from proofs.symbolic.integer import integer
 from proofs.symbolic.pages import SymPages, any_pages, few_pages
 from proofs.symbolic.record import SymWord, one_of, optional, record
-from proofs.symbolic.sequence import FewSequence
+from proofs.symbolic.sequence import AnySequence, FewSequence
 from proofs.symbolic.shape import Shape
 from spec.memslots.slot import GuestMemfd, Slot, Vm
 from spec.profile import SWITCHES, Profile
@@ -68,6 +68,10 @@ class World:
 
     def sequence(self, name: str, members: tuple[Any, ...]) -> FewSequence:
         """A tuple of none to all of these members, the first ones."""
+        return FewSequence(name, members)
+
+    def long_sequence(self, name: str, members: tuple[Any, ...]) -> Any:
+        """A tuple that begins with the first of these, or an empty one. In a proof anything may come behind it."""
         return FewSequence(name, members)
 
     def record(self, name: str, shape: Shape) -> Any:
@@ -124,6 +128,9 @@ class AnyWorld(World):
 
     def pages(self, name: str) -> SymPages:
         return any_pages(name)
+
+    def long_sequence(self, name: str, members: tuple[Any, ...]) -> AnySequence:
+        return AnySequence(name, members[0])
 
 
 class FewWorld(World):

@@ -18,7 +18,7 @@ from spec.vhost.ring import LARGEST_RING
 LAST_TICK = 2**128  # of a map's clock, which counts additions
 MANY_CHAINS = 2**128  # that a queue has reported
 LONGEST_PACKET = 2**16
-FEW_MISSES = 2  # unread, and as many pending
+FEW_MISSES = 2  # of a kind that is walked through
 
 ENTRY_SHAPE = Shape(
     kind=Entry,
@@ -56,9 +56,10 @@ def any_miss(world: World, name: str) -> Miss:
     return made
 
 
-def any_queue(world: World, name: str) -> Queue:
-    """Any queue. Which chains wait is left open: a proof that looks there is refused. At most one packet waits."""
-    packets: Any = world.sequence(f"{name}.packets", (world.integer(f"{name}.packet", 0, LONGEST_PACKET),))
+def any_queue(world: World, name: str, has_chains: bool = False) -> Queue:
+    """Any queue. Which chains wait is left open: a proof that looks there is refused, or may only move them."""
+    chains: Any = world.long_sequence(f"{name}.chains", ((),)) if has_chains else Untouched(f"{name}.chains")
+    packets: Any = world.long_sequence(f"{name}.packets", (world.integer(f"{name}.packet", 0, LONGEST_PACKET),))
     return Queue(
         size=world.integer(f"{name}.size", 1, LARGEST_RING),
         desc=world.integer(f"{name}.desc", 0, U64_MAX),
@@ -69,17 +70,21 @@ def any_queue(world: World, name: str) -> Queue:
         done=world.integer(f"{name}.done", 0, MANY_CHAINS),
         quiet=world.boolean(f"{name}.quiet"),  # type: ignore[arg-type]
         listening=world.boolean(f"{name}.listening"),  # type: ignore[arg-type]
-        chains=Untouched(f"{name}.chains"),  # type: ignore[arg-type]
+        chains=chains,
         packets=packets,
     )
 
 
-def any_device(world: World) -> Device:
-    """Any device at all, valid or not."""
-    table, iotlb = any_map(world, "table"), any_map(world, "iotlb")
+def any_device(world: World, walked: str = "", has_chains: bool = False, iotlb: AddressMap | None = None) -> Device:
+    """Any device at all, valid or not. The misses of the kind that is `walked` through are few. Its IOTLB, if it has
+    one, is any, or this one.
+    """
+    table, iotlb = any_map(world, "table"), any_map(world, "iotlb") if iotlb is None else iotlb
     log_base = world.integer("device.log_base", 0, U64_MAX)
     unread, pending = (
-        world.sequence(f"device.{name}", tuple(any_miss(world, f"device.{name}{i}") for i in range(FEW_MISSES)))
+        (world.sequence if name == walked else world.long_sequence)(
+            f"device.{name}", tuple(any_miss(world, f"device.{name}{i}") for i in range(FEW_MISSES))
+        )
         for name in ("unread", "pending")
     )
     values = {
@@ -88,7 +93,7 @@ def any_device(world: World) -> Device:
         "message_version": world.integer("device.message_version", 1, 2),
         "unread": unread,
         "pending": pending,
-        "queues": tuple(any_queue(world, f"device.queue{number}") for number in range(QUEUES)),
+        "queues": tuple(any_queue(world, f"device.queue{number}", has_chains) for number in range(QUEUES)),
     }
     lazy = {
         "table": optional(z3.Bool("device.has_table"), lambda: table),

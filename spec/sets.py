@@ -1,4 +1,5 @@
-"""The questions that the spec asks of a set: every, some, only, least, count; and the edits: added, removed, kept.
+"""The questions that the spec asks of a set: every, some, only, least, count, gathered; and the edits: added, removed,
+kept.
 
 A finite set (a frozenset) is searched. Anything else answers for itself: that is how the same
 spec runs over an arbitrary set of unbounded size when it is proved.
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+from spec.pages import pages_in
 
 
 def every(members: Any, holds: Callable[[Any], bool]) -> bool:
@@ -64,3 +67,10 @@ def count(members: Any) -> Any:
     if isinstance(members, frozenset):
         return len(members)
     return members.count()
+
+
+def gathered(members: Any, pages_of: Callable[[Any], Any]) -> Any:
+    """All pages that any member has, of those that `pages_of` says it has."""
+    if isinstance(members, frozenset):
+        return pages_in(tuple(pages for member in members for pages in pages_of(member).ranges))
+    return members.gathered(pages_of)

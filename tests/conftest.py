@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+import z3
 
 NO_SKIP = "GPASPEC_NO_SKIP"
 EXTRA = "Skipped: an extra: "
@@ -36,3 +37,11 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     fail_if_skipped(report)
     return report
+
+
+@pytest.fixture(autouse=True)
+def same_solver_after() -> Generator[None]:
+    """A test that begins with an empty solver leaves the one that was there: modules keep terms that belong to it."""
+    before = z3.main_ctx()
+    yield
+    z3.z3._main_ctx = before

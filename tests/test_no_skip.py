@@ -30,6 +30,7 @@ def test_that_is_known_to_fail(): assert False
 MODULE = "import pytest\npytest.skip('a whole file', allow_module_level=True)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("set_to", "outcome", "status"),
     [("", "1 passed, 5 skipped, 1 xfailed", 0), ("1", "1 failed, 1 passed, 1 skipped, 1 xfailed, 3 errors", 1)],

@@ -30,6 +30,7 @@ def forbidden_in(room: str) -> set[str]:
     return later | {"tests", "bench"} | (SOLVERS if below_proofs else set()) | (IO_MODULES if room == "spec" else set())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_rooms_above_it(room: str) -> None:
     files = sorted((ROOT / room).rglob("*.py"))

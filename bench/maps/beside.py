@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,11 +9,10 @@ from bench.maps.abi import FAILED, Loaded, Work, ffi, pointer
 from bench.maps.build import own
 from bench.maps.changes import Places
 from bench.maps.measure import WrongAnswer
-from bench.maps.results import Beside, Results
+from bench.maps.results import Beside, Rate, Results
 from bench.maps.workloads import queries
 
-NS = 40_000_000  # each measurement
-ROUNDS = 5
+NS = 10_000_000  # each measurement
 MOVED = 64  # regions that go away and come back, over and over again
 
 ffi.cdef(
@@ -28,22 +26,23 @@ def loop() -> Path:
     return own("beside.c")
 
 
-def measure_beside(loaded: Mapping[str, Loaded], which: str, size: int, results: Results) -> None:
-    """Into `results`: the reader with the writer, and the same reader alone."""
+def measure_beside(loaded: Mapping[str, Loaded], which: str, size: int, rounds: int, results: Results) -> None:
+    """Into `results`: the reader with the writer, and the same reader alone, in rounds in which all take turns."""
     library = ffi.dlopen(str(loop()))
     places = Places(which, size)
     work: Work = queries(places.layout, "uniform")
     away, _, to, home = places.some(min(size // 2, MOVED))
-    maps = {
-        name: one.map(places.layout.regions, places.layout.order)
-        for name, one in loaded.items()
-        if one.ops.read_until != ffi.NULL
-    }
+    maps = {}
+    for name, one in loaded.items():
+        if one.ops.read_until == ffi.NULL:
+            results.cannot[f"{name}, one reader beside one writer"] = "it has neither readers nor a lock"
+        else:
+            maps[name] = one.map(places.layout.regions, places.layout.order)
     lookups, moves = ffi.new("uint64_t *"), ffi.new("uint64_t *")
     rates: dict[str, list[tuple[float, float, float]]] = {name: [] for name in maps}
     try:
-        for _ in range(ROUNDS):
-            for name, made in maps.items():
+        for number in range(rounds):
+            for name, made in sorted(maps.items(), reverse=number % 2 == 1):
                 part = work.part(0, len(work.addresses))
                 both = []
                 for count in (0, len(away)):
@@ -57,6 +56,5 @@ def measure_beside(loaded: Mapping[str, Loaded], which: str, size: int, results:
         for made in maps.values():
             made.close()
     results.beside[which, size] = {
-        name: Beside(*(statistics.median(column) for column in zip(*found, strict=True)))
-        for name, found in rates.items()
+        name: Beside(*(Rate.of(column) for column in zip(*found, strict=True))) for name, found in rates.items()
     }

@@ -115,48 +115,14 @@ def vm_memory() -> Path:
 # ---- libgpamap ----
 
 
-def all_sources() -> Path:
-    """A file that includes all sources of libgpamap. Functions of the same name in two files get names of their own."""
-    files = library.sources()
-    texts = {file: file.read_text() for file in files}
-    local = {
-        file: set(re.findall(r"^static [^=;{}]*?\b(\w+)\(", text, flags=re.MULTILINE)) for file, text in texts.items()
-    }
-    lines = []
-    for file in files:
-        others = set().union(*(names for other, names in local.items() if other != file))
-        twice = sorted(local[file] & others)
-        lines += [f"#define {name} {name}_of_{file.stem}" for name in twice]
-        lines += [f'#include "{file}"']
-        lines += [f"#undef {name}" for name in twice]
-    content = "\n".join(lines) + "\n"
-    headers = "".join(header.read_text() for part in ("include", "src") for header in (library.HERE / part).glob("*.h"))
-    digest = hashlib.sha256((content + headers + "".join(texts.values())).encode()).hexdigest()[:24]
-    path = cache_directory("bench", "sources") / f"{digest}.h"
-    if not path.exists():
-        path.write_text(content)
-    return path
-
-
 def includes() -> list[Path]:
     return [C, library.HERE / "include", library.HERE / "src"]
 
 
-def has(function: str) -> bool:
-    """Whether today's library has a function."""
-    headers = (library.HERE / "include").glob("*.h")
-    return any(re.search(rf"^\w[^;/]*\b{function}\(", header.read_text(), flags=re.MULTILINE) for header in headers)
-
-
-def additions() -> list[str]:
-    """A macro for each function that contestants use where it is there."""
-    names = ("gpamap_translate", "gpamap_lookup_again", "gpamap_table_lookup")
-    return [f"-DHAS_{name.upper()}" for name in names if has(name)]
-
-
 def inlined(name: str, file: str, flags: Sequence[str] = ()) -> Path:
-    flags = (*STRICT, *FLAGS, f'-DGPAMAP_SOURCES="{all_sources()}"', *additions(), *flags)
-    return library.compile_cached(name, library.compiler(), flags, [C / file], includes())
+    """With the library's sources, by link-time optimization: as a program that takes them into its own build."""
+    files = [C / file, *library.sources()]
+    return library.compile_cached(name, library.compiler(), (*STRICT, *FLAGS, "-flto", *flags), files, includes())
 
 
 def slots() -> Path:
@@ -180,13 +146,11 @@ def index() -> Path:
 
 def slots_again() -> Path:
     """By the entry point that remembers the last hit of a reader."""
-    if not has("gpamap_lookup_again"):
-        raise TargetUnavailable("the library has no gpamap_lookup_again")
     return inlined("gpamap-again.so", "gpamap_slots.c", ("-DLOOKUP_AGAIN",))
 
 
 def slots_called() -> Path:
     shared = library.shared_library()
-    flags = (*STRICT, *FLAGS, *additions(), f"-Wl,-rpath,{shared.parent}", f"-L{shared.parent}")
-    flags = (*flags, "-Wl,--no-as-needed", "-lgpamap")
-    return library.compile_cached("gpamap-call.so", library.compiler(), flags, [C / "gpamap_slots.c"], includes())
+    flags = (*STRICT, *FLAGS, f"-Wl,-rpath,{shared.parent}", f"-L{shared.parent}")
+    linked = (*flags, "-Wl,--no-as-needed", "-lgpamap")
+    return library.compile_cached("gpamap-call.so", library.compiler(), linked, [C / "gpamap_slots.c"], includes())

@@ -11,37 +11,47 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from bench.maps import instructions, targets
+from bench.maps import instructions, page, targets
 from bench.maps.abi import Loaded
 from bench.maps.beside import measure_beside
 from bench.maps.build import in_short
 from bench.maps.changes import measure_changes
-from bench.maps.contestants import BESIDE, CONTESTANTS, JUDGE, YARDSTICK, Contestant
+from bench.maps.contestants import BESIDE, CONTESTANTS, JUDGE, LIBRARY, YARDSTICK, Contestant
 from bench.maps.lookups import measure_lookups
 from bench.maps.machine import described
 from bench.maps.measure import WrongAnswer
 from bench.maps.plots import plots
-from bench.maps.results import Results
+from bench.maps.results import ROUNDS, Results
 from bench.maps.tables import TITLES, tables
 from bench.maps.workloads import KINDS, LAYOUTS, layout
 from conformance.target import TargetUnavailable
 
 SIZES = targets.SIZES
-SUBJECTS = ("lookups", "translations", "changes", "growth", "beside")
-QUICK: dict[str, Any] = {"sizes": [8, 509], "layouts": ["A", "B"], "queries": ["uniform"], "rounds": 9}
-BESIDE_SIZES = (64, 4096)
+TIMED = ("lookups", "translations", "changes", "growth", "beside")
+SUBJECTS = (*TIMED, "instructions")
+QUICK: dict[str, Any] = {
+    "sizes": [8, 509],
+    "layouts": ["A", "B"],
+    "queries": ["uniform"],
+    "rounds": 9,
+    "subjects": list(TIMED),
+}
 DOCS = Path(__file__).parents[2] / "docs" / "bench"
 SHOWN = ("A-uniform-throughput", "A-uniform-latency", "B-uniform-throughput", "B-uniform-latency")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    if options.docs and (options.quick or not list(whole(options))):
+        print("bench: --docs wants a whole run, or all of --subjects instructions", file=sys.stderr)
+        return 2
     if options.quick:
         for name, value in QUICK.items():
             if getattr(options, name) == parser().get_default(name):
@@ -54,11 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if JUDGE not in loaded:
         print(f"bench: {results.absent[JUDGE]}", file=sys.stderr)
         return 2
+    begun = time.monotonic(), time.process_time()
     try:
         measure(options, loaded, results, console)
     except WrongAnswer as wrong:
         print(f"bench: {wrong}", file=sys.stderr)
         return 1
+    took = time.monotonic() - begun[0], time.process_time() - begun[1]
+    results.machine["measuring took"] = f"{took[0]:.0f} s, {took[1]:.0f} s of it on a processor"
     return report(options, results, console)
 
 
@@ -81,9 +94,9 @@ def measure(options: argparse.Namespace, loaded: dict[str, Loaded], results: Res
                     measure_lookups(
                         loaded, layout(which, size), options.queries, options.subjects, options.rounds, results
                     )
-                if {"changes", "growth"} & set(options.subjects) and which != "adversarial":
+                if {"changes", "growth"} & set(options.subjects):
                     measure_changes(loaded, which, size, options.rounds, options.subjects, results)
-                if options.instructions:
+                if "instructions" in options.subjects:
                     names = [name for name in loaded if name in instructions.COUNTED]
                     instructions.count({name: CONTESTANTS[name] for name in names}, which, size, results)
         if "beside" in options.subjects:
@@ -93,8 +106,7 @@ def measure(options: argparse.Namespace, loaded: dict[str, Loaded], results: Res
             beside = load(wanted, results)
             for which in options.layouts:
                 for size in options.sizes:
-                    if size in BESIDE_SIZES or options.quick:
-                        measure_beside(beside, which, size, results)
+                    measure_beside(beside, which, size, options.rounds, results)
 
 
 def basis(name: str) -> str:
@@ -103,30 +115,54 @@ def basis(name: str) -> str:
 
 
 def report(options: argparse.Namespace, results: Results, console: Console) -> int:
+    verdicts = list(targets.verdicts(results))
+    document = results.as_json(YARDSTICK, LIBRARY, TITLES)
+    document["targets"] = [one.as_json() for one in verdicts]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "bench.json").write_text(json.dumps(document, indent=1) + "\n")  # first: it took long to get
     for made in tables(results):
         console.print(made)
-    verdicts = list(targets.verdicts(results))
     console.print(targets.table(verdicts))
+    console.print(targets.unmet(verdicts))
     for name, reason in (results.absent | results.cannot).items():
         title = TITLES.get(name, name)
         console.print(f"{title}: does not take part: {reason}", markup=False, highlight=False)
     for what, fact in results.machine.items():
         console.print(f"{what}: {fact}", markup=False, highlight=False)
     console.print(targets.summary(verdicts), markup=False, highlight=False)
-    options.out.mkdir(parents=True, exist_ok=True)
     drawn = plots(results, options.out)
-    document = results.as_json(YARDSTICK, TITLES)
-    document["targets"] = [
-        {**vars(one), "met": one.met, "value": None if one.value is None else round(one.value, 3)} for one in verdicts
-    ]
-    (options.out / "bench.json").write_text(json.dumps(document, indent=1) + "\n")
     console.print(f"{len(drawn)} plots and bench.json are in {options.out}", markup=False, highlight=False)
     if options.docs:
-        DOCS.mkdir(parents=True, exist_ok=True)
+        keep(list(whole(options)), document, results, drawn)
+        page.write()
+    return 1 if options.require and not all(one.met for one in verdicts) else 0
+
+
+def keep(parts: Collection[str], document: Mapping[str, Any], results: Results, drawn: Sequence[Path]) -> None:
+    """What docs/bench.md is written from."""
+    DOCS.mkdir(parents=True, exist_ok=True)
+    machine = {part: document[part] for part in ("machine", "absent", "cannot")}
+    if "times" in parts:
+        times = {**machine, "cells": results.reduced(), "memory": document["memory"], "beside": document["beside"]}
+        (DOCS / "times.json").write_text(in_lines(times))
+        (DOCS / "targets.json").write_text(in_lines({**machine, "targets": document["targets"]}))
         for file in drawn:
             if file.stem in SHOWN:
                 shutil.copy(file, DOCS)
-    return 1 if options.require and not all(one.met for one in verdicts) else 0
+    if "counts" in parts:
+        (DOCS / "counts.json").write_text(in_lines({**machine, "instructions": document["instructions"]}))
+
+
+def in_lines(document: Mapping[str, Any]) -> str:
+    """JSON with a line for each element of the lists in it, so that what differs between two runs can be seen."""
+    parts = []
+    for name, value in document.items():
+        if isinstance(value, list):
+            text = "[\n  " + ",\n  ".join(json.dumps(one) for one in value) + "\n ]"
+        else:
+            text = json.dumps(value, indent=1).replace("\n", "\n ")
+        parts.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -138,13 +174,24 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--layouts", type=several(LAYOUTS), default=list(LAYOUTS), metavar="NAMES")
     made.add_argument("--queries", type=several(KINDS), default=list(KINDS), metavar="NAMES")
     made.add_argument("--subjects", type=several(SUBJECTS), default=list(SUBJECTS), metavar="NAMES")
-    made.add_argument("--rounds", type=int, default=31)
+    made.add_argument("--rounds", type=int, default=ROUNDS)
     made.add_argument("--quick", action="store_true", help="a sample in a minute")
-    made.add_argument("--instructions", action="store_true", help="also count instructions a lookup, with valgrind")
     made.add_argument("--require", action="store_true", help="end with 1 unless every target is met")
     made.add_argument("--out", type=Path, default=Path("out/bench"), help="where plots and bench.json go")
-    made.add_argument("--docs", action="store_true", help="copy the main plots to docs/bench/")
+    made.add_argument("--docs", action="store_true", help="write docs/bench/, and what follows from it in pages")
     return made
+
+
+def whole(options: argparse.Namespace) -> Iterator[str]:
+    """What of docs/bench/ a run may write: a part of a subject may not take the place of all of it."""
+    default = parser()
+    named = ("contestants", "sizes", "layouts", "queries", "rounds")
+    if any(getattr(options, name) != default.get_default(name) for name in named):
+        return
+    if set(TIMED) <= set(options.subjects):
+        yield "times"
+    if "instructions" in options.subjects:
+        yield "counts"
 
 
 def several(known: Collection[str] | None) -> Callable[[str], list[Any]]:

@@ -16,7 +16,7 @@ class Contestant:
     name: str
     title: str
     build: Callable[[], Path]
-    arbitrary: bool = True  # takes arbitrary ranges, and changes: a peer
+    arbitrary: bool = True  # takes arbitrary ranges: a peer
     slow: bool = False  # a search that goes from region to region: not with more than 4096 of them
     changes_at: int = 2**16  # changes are measured with fewer regions than this; 0: another contestant's are the same
 
@@ -62,3 +62,4 @@ BESIDE = listed(
 JUDGE = "floor"
 YARDSTICK = "itree"
 LIBRARY = "gpamap"
+TWO_SETS = "kvm"

@@ -15,11 +15,21 @@ LENGTHS = {"4 KiB": 2**12, "1 MiB": 2**20}
 SLOW_LIMIT = 4096  # regions
 
 
+def is_too_slow(name: str, size: int) -> bool:
+    """Whether nobody wants to wait for a contestant with so many regions."""
+    return CONTESTANTS[name].slow and size > SLOW_LIMIT
+
+
+def cannot_hold(results: Results, name: str, which: str) -> bool:
+    """Whether a contestant was asked to hold a layout, and could not."""
+    return f"{name}, layout {which}" in results.cannot
+
+
 def made(loaded: Mapping[str, Loaded], regions: Layout, results: Results) -> dict[str, Map]:
     """A map for each contestant that can hold these regions. It is noted who cannot."""
     maps: dict[str, Map] = {}
     for name, one in loaded.items():
-        if CONTESTANTS[name].slow and len(regions.regions) > SLOW_LIMIT:
+        if is_too_slow(name, len(regions.regions)):
             results.cannot[f"{name}, {len(regions.regions)} regions"] = "too slow to be waited for"
             continue
         try:

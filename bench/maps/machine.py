@@ -6,6 +6,8 @@ import os
 import platform
 import shutil
 import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 from bench.maps import kernel
@@ -21,6 +23,9 @@ def described() -> dict[str, Any]:
         "architecture": platform.machine(),
         "compiler": version_of(compiler()).partition("\n")[0],
         "flags": "-O2 for all; S+tree alone -march=native",
+        "date": time.strftime("%Y-%m-%d"),
+        "load at the start": f"{os.getloadavg()[0]:.1f}",
+        "commit": commit(),
     }
     for name in ("rustc", "pkg-config"):
         found = shutil.which(name)
@@ -34,6 +39,17 @@ def described() -> dict[str, Any]:
         except TargetUnavailable:
             facts[what] = "not there"
     return facts
+
+
+def commit() -> str:
+    """What was measured; with a mark if it is not as it was committed. What docs/ says makes no number another."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        found = said([*git, "describe", "--always"])
+        changed = said([*git, "status", "--porcelain", "--", ":/", ":(top,exclude)docs"])
+    except OSError:
+        return "unknown"
+    return f"{found}-dirty" if found and changed else found or "unknown"
 
 
 def said(command: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import statistics
 from collections.abc import Mapping
 
 import numpy as np
@@ -53,6 +54,7 @@ def check_translations(maps: Mapping[str, Map], judge: str, work: Work, length: 
 
 
 TRANSLATED = 4096
+TIMED_NOTHING = 401  # times that the clock is timed
 
 
 def translated(one: Map, work: Work, length: int) -> tuple[int, int]:
@@ -73,6 +75,12 @@ def questions_for(one: Map, work: Work, loop: str, length: int) -> int:
     return max(fewest, min(LARGEST, int(ENOUGH * fewest / took)))
 
 
+def clock_overhead(one: Map, loop: str, work: Work) -> float:
+    """What it takes to time no questions at all, in ns."""
+    nothing = work.part(0, 0)
+    return statistics.median(int(getattr(one.ops, loop)(one.made, nothing)) for _ in range(TIMED_NOTHING))
+
+
 def rounds_of(
     maps: Mapping[str, Map], work: Work, once: Work, loop: str, rounds: int, length: int = 0, seed: int = 3
 ) -> dict[str, Series]:
@@ -82,6 +90,7 @@ def rounds_of(
     """
     turns = random.Random(seed)
     counts = {name: questions_for(one, work, loop, length) for name, one in maps.items()}
+    overhead = {name: clock_overhead(one, loop, work) for name, one in maps.items()}
     series = {name: Series() for name in maps}
     for number in range(rounds):
         names = list(maps)
@@ -94,5 +103,5 @@ def rounds_of(
             warm.length = timed.length = length
             one.ops.throughput(one.made, once.part(0, len(once.addresses)))
             run(one.made, warm)
-            series[name].ns.append(run(one.made, timed) / count)
+            series[name].ns.append(max(1, run(one.made, timed) - overhead[name]) / count)
     return series

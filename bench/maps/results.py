@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+
+ROUNDS = 31  # of a whole run; what had fewer says so
 
 
 @dataclass
@@ -17,6 +19,9 @@ class Series:
 
     def p10(self) -> float:
         return float(np.percentile(self.ns, 10))
+
+    def p90(self) -> float:
+        return float(np.percentile(self.ns, 90))
 
     def median(self) -> float:
         return float(np.median(self.ns))
@@ -29,6 +34,7 @@ class Ratio:
     median: float
     low: float
     high: float
+    rounds: int
 
 
 def ratio(slower: Series, faster: Series) -> Ratio:
@@ -36,7 +42,7 @@ def ratio(slower: Series, faster: Series) -> Ratio:
     rounds = min(len(slower.ns), len(faster.ns))
     each = np.array(slower.ns[:rounds]) / np.array(faster.ns[:rounds])
     low, median, high = np.percentile(each, (10, 50, 90))
-    return Ratio(float(median), float(low), float(high))
+    return Ratio(float(median), float(low), float(high), rounds)
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,37 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """One reader beside one writer: per second, and the reader's lookups while nothing is written."""
+class Rate:
+    """How many a second: median, and the spread from p10 to p90, of the rounds."""
 
-    lookups: float
-    moves: float
-    alone: float
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, rates: Sequence[float]) -> Rate:
+        low, median, high = np.percentile(rates, (10, 50, 90))
+        return cls(float(median), float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One reader beside one writer: lookups and moves, and the reader's lookups while nothing is written."""
+
+    lookups: Rate
+    moves: Rate
+    alone: Rate
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Of one lookup or change: instructions, wrong guesses, allocations; and the functions that have most of the
+    instructions, with their shares."""
+
+    instructions: float
+    guesses: float
+    allocations: float
+    functions: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -69,7 +100,7 @@ class Results:
     cells: dict[Key, dict[str, Series]] = field(default_factory=dict)
     memory: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
     beside: dict[tuple[str, int], dict[str, Beside]] = field(default_factory=dict)
-    instructions: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
+    instructions: dict[tuple[str, int], dict[str, dict[str, Counted]]] = field(default_factory=dict)
     segments: dict[Key, float] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     cannot: dict[str, str] = field(default_factory=dict)
@@ -88,8 +119,8 @@ class Results:
     def kinds(self, subject: str) -> list[str]:
         return list(dict.fromkeys(key.kind for key in self.cells if key.subject == subject))
 
-    def as_json(self, yardstick: str, titles: dict[str, str]) -> dict[str, Any]:
-        """Medians and p10 in ns, ratios to the yardstick with their spread."""
+    def as_json(self, yardstick: str, library: str, titles: dict[str, str]) -> dict[str, Any]:
+        """Medians, p10 and p90 in ns; ratios to the yardstick, and of the library to each other, with their spread."""
         return {
             "machine": self.machine,
             "yardstick": yardstick,
@@ -97,7 +128,7 @@ class Results:
             "absent": self.absent,
             "cannot": self.cannot,
             "cells": [
-                {**asdict(key), "contestants": dict(self.entries(key, yardstick))}
+                {**asdict(key), "contestants": dict(self.entries(key, yardstick, library))}
                 | ({"segments": self.segments[key]} if key in self.segments else {})
                 for key in self.cells
             ],
@@ -109,19 +140,46 @@ class Results:
                 for (layout, size), found in self.beside.items()
             ],
             "instructions": [
-                {"layout": layout, "size": size, "a lookup": found}
+                {"layout": layout, "size": size, "contestants": {name: counts(one) for name, one in found.items()}}
                 for (layout, size), found in self.instructions.items()
             ],
         }
 
-    def entries(self, key: Key, yardstick: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def reduced(self) -> list[dict[str, Any]]:
+        """Each cell: of every contestant p10, median, p90, and the number of rounds; of translations the segments."""
+        return [
+            {**asdict(key), "ns": {name: summed_up(series) for name, series in cell.items()}}
+            | ({"segments": round(self.segments[key], 2)} if key in self.segments else {})
+            for key, cell in self.cells.items()
+        ]
+
+    def entries(self, key: Key, yardstick: str, library: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, series in self.cells[key].items():
             entry: dict[str, Any] = {
                 "median": round(series.median(), 3),
                 "p10": round(series.p10(), 3),
+                "p90": round(series.p90(), 3),
                 "rounds": len(series.ns),
             }
-            compared = self.ratio(key, yardstick, name)
-            if compared is not None and name != yardstick:
-                entry["ratio"] = {part: round(value, 3) for part, value in asdict(compared).items()}
+            for part, slower, faster in (("ratio", yardstick, name), ("library's ratio", name, library)):
+                compared = self.ratio(key, slower, faster)
+                if compared is not None and slower != faster:
+                    entry[part] = {what: round(value, 3) for what, value in asdict(compared).items()}
             yield name, entry
+
+
+def summed_up(series: Series) -> list[float]:
+    return [*(round(value, 3) for value in (series.p10(), series.median(), series.p90())), len(series.ns)]
+
+
+def counts(found: dict[str, Counted]) -> dict[str, dict[str, Any]]:
+    """As it is written: what is counted, with two digits behind the point."""
+    return {
+        what: {
+            "instructions": round(one.instructions, 1),
+            "wrong guesses": round(one.guesses, 2),
+            **({"allocations": round(one.allocations, 2)} if what in ("insert", "remove", "move") else {}),
+            **({"in": {name: round(share, 3) for name, share in one.functions.items()}} if one.functions else {}),
+        }
+        for what, one in found.items()
+    }

@@ -8,8 +8,9 @@ from rich.table import Table
 
 from bench.maps.contestants import BESIDE, CONTESTANTS, YARDSTICK
 from bench.maps.lookups import LOOPS
-from bench.maps.results import Key, Results, ratio
+from bench.maps.results import Counted, Key, Rate, Results, ratio
 
+Counts = dict[int, dict[str, dict[str, Counted]]]
 TITLES = {name: one.title for name, one in (CONTESTANTS | BESIDE).items()}
 
 
@@ -45,9 +46,15 @@ def tables(results: Results) -> Iterator[Table]:
         for column in ("contestant", "lookups a second", "of what it does alone", "moves a second"):
             made.add_column(column, justify="left" if column == "contestant" else "right")
         for name, one in found.items():
-            made.add_row(TITLES[name], f"{one.lookups:,.0f}", f"{one.lookups / one.alone:.0%}", f"{one.moves:,.0f}")
+            # On a busy machine the reader may get no turn at all.
+            share = f"{one.lookups.median / one.alone.median:.0%}" if one.alone.median else "-"
+            made.add_row(TITLES[name], rate(one.lookups), share, rate(one.moves))
         yield made
     yield from instructions(results)
+
+
+def rate(one: Rate) -> str:
+    return f"{one.median:,.0f} ({one.low:,.0f}..{one.high:,.0f})"
 
 
 def pair(results: Results, subject: str, layout: str, kind: str, measures: Sequence[str], what: str) -> Iterator[Table]:
@@ -96,8 +103,12 @@ def instructions(results: Results) -> Iterator[Table]:
     for layout in dict.fromkeys(layout for layout, _ in results.instructions):
         by_size = {size: found for (which, size), found in results.instructions.items() if which == layout}
         names = in_order({name for found in by_size.values() for name in found})
+        kinds = list(dict.fromkeys(kind for found in by_size.values() for one in found.values() for kind in one))
+        for kind in kinds:
 
-        def cell(name: str, size: int, found: dict[int, dict[str, float]] = by_size) -> str:
-            return f"{found[size][name]:.1f}" if name in found[size] else "-"
+            def cell(name: str, size: int, kind: str = kind, found: Counts = by_size) -> str:
+                one = found[size].get(name, {}).get(kind)
+                return f"{one.instructions:,.1f} ({one.guesses:.2f})" if one else "-"
 
-        yield grid(f"layout {layout}, uniform: instructions a lookup, loop included", sorted(by_size), names, cell)
+            title = f"layout {layout}, {kind}: instructions (wrong guesses) of one, loop included"
+            yield grid(title, sorted(by_size), names, cell)

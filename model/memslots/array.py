@@ -91,22 +91,41 @@ class SortedArray:
         self.used -= 1
         if self.last_used >= self.used:
             self.last_used = 0
-        for index in range(self.index_of.pop(old.id), self.used):
-            self._put(index, self.entries[index + 1])
+        free = self.index_of.pop(old.id)
+        while free < self.used:
+            free = self.from_behind(free)
 
     def _moved_backward(self, new: SlotCopy, index: int) -> int:
         """Let the slots above `new` pass to the front: the entry that is free then."""
-        while index < self.used - 1 and self.entries[index + 1].base_gfn >= new.base_gfn:
-            self._put(index, self.entries[index + 1])
-            index += 1
+        while self.is_too_far_in_front(new, index):
+            index = self.from_behind(index)
         return index
 
     def _moved_forward(self, new: SlotCopy, index: int) -> int:
         """Let the slots below `new` pass to the back: the entry that is free then."""
-        while index > 0 and self.entries[index - 1].base_gfn <= new.base_gfn:
-            self._put(index, self.entries[index - 1])
-            index -= 1
+        while self.is_too_far_behind(new, index):
+            index = self.from_the_front(index)
         return index
+
+    # One step each, of the loops above
+
+    def is_too_far_in_front(self, new: SlotCopy, index: int) -> bool:
+        """Whether the entry behind this one belongs in front of `new`."""
+        return index < self.used - 1 and self.entries[index + 1].base_gfn >= new.base_gfn
+
+    def is_too_far_behind(self, new: SlotCopy, index: int) -> bool:
+        """Whether the entry in front of this one belongs behind `new`."""
+        return index > 0 and self.entries[index - 1].base_gfn <= new.base_gfn
+
+    def from_behind(self, free: int) -> int:
+        """Fill a free entry with the one behind it, which is free then."""
+        self._put(free, self.entries[free + 1])
+        return free + 1
+
+    def from_the_front(self, free: int) -> int:
+        """Fill a free entry with the one in front of it, which is free then."""
+        self._put(free, self.entries[free - 1])
+        return free - 1
 
     # Asking ----------------------------------------------------------------------------------------------------
 
@@ -125,16 +144,21 @@ class SortedArray:
             return None, None
         if self.entries[self.last_used].contains(gfn):
             return self.entries[self.last_used], None
-        first, end = 0, self.used  # the first entry that begins at or below the page lies in first..end
-        while first < end:
-            middle = first + (end - first) // 2
-            if self.entries[middle].base_gfn <= gfn:
-                end = middle
-            else:
-                first = middle + 1
-        if first < self.used and self.entries[first].contains(gfn):
-            return self.entries[first], first
+        place = self.place_between(gfn, 0, self.used)
+        if place < self.used and self.entries[place].contains(gfn):
+            return self.entries[place], place
         return None, None
+
+    def place_between(self, gfn: int, first: int, end: int) -> int:
+        """The first entry that begins at or below a page, where it is known to be one of first..end (the entry behind
+        the last stands for none): one step of halving, and the next.
+        """
+        if first >= end:
+            return first
+        middle = first + (end - first) // 2
+        if self.entries[middle].base_gfn <= gfn:
+            return self.place_between(gfn, first, middle)
+        return self.place_between(gfn, middle + 1, end)
 
     def in_gfn_range(self, first: int, last: int) -> Iterator[SlotCopy]:
         """The slots with a guest page in first..last: all are looked at."""

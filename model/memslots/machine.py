@@ -27,6 +27,7 @@ from model.memslots.protocol import (
     TwoSets,
     Writer,
     slot_of,
+    some_of,
     usable,
 )
 from model.rbtree import Node
@@ -53,6 +54,7 @@ from spec.memslots.slot import (
     NO_FILE,
     NOT_A_GUEST_MEMFD,
     READONLY,
+    GuestMemfd,
     Slot,
     Vm,
     has_flag,
@@ -76,6 +78,7 @@ from spec.outcome import (
 from spec.pages import NO_PAGES, all_pages
 from spec.profile import Profile
 from spec.rule import Rule, first_broken
+from spec.sets import only
 from spec.step import step as spec_step
 from spec.units import PAGES_PER_WORD, address_of, page_of
 
@@ -93,7 +96,7 @@ class Members(Protocol):
         """The copy with this number."""
 
     def in_gfn_range(self, first: int, last: int) -> Iterator[SlotCopy]:
-        """The copies with a guest page in first..last."""
+        """The copies with a guest page in first..last. To be asked with `some_of`, or walked."""
 
     def in_hva_range(self, first: int, last: int) -> Iterator[SlotCopy]:
         """The copies with a host byte in first..last."""
@@ -202,7 +205,7 @@ class Machine(ABC):
 
     def look_up(self, space: int, gfn: int) -> SlotCopy | None:
         """The copy that an access to a guest page finds, by way of the set's cache; None also for an INVALID one."""
-        if space >= len(self.spaces):
+        if space >= self.profile.address_spaces:
             return None
         looked_in = self.spaces[space].active
         found, to_remember = self.search(looked_in, gfn)
@@ -222,7 +225,7 @@ class Machine(ABC):
 
     def _named(self, slot_word: int) -> SlotCopy | None:
         space = space_of(slot_word)
-        if space >= len(self.spaces):
+        if space >= self.profile.address_spaces:
             return None
         members: Members = self.spaces[space].active.members
         return members.by_id(id_of(slot_word))
@@ -271,7 +274,7 @@ class Machine(ABC):
         members: Members = self.spaces[space_of(request.slot)].active.members
         first = page_of(request.gpa)
         found = members.in_gfn_range(first, first + page_of(request.size) - 1)
-        return any(copy.id != id_of(request.slot) for copy in found)
+        return some_of(found, lambda copy: copy.id != id_of(request.slot))
 
     def _new_copy(self, request: SetRegion) -> SlotCopy:
         wants_memfd = region.wants_memfd(request)
@@ -301,7 +304,7 @@ class Machine(ABC):
         """The processor's part of the preparation: the rule that a new or moved slot breaks, or None."""
         if new is None or kind == FLAGS_ONLY:
             return None
-        if self.profile.max_gfn is not None and new.base_gfn + new.npages - 1 > self.profile.max_gfn:
+        if ends_too_high(self.profile, new):
             return region.GFN_LIMIT
         try:
             self.memory.allocate()  # metadata for each page
@@ -330,12 +333,12 @@ class Machine(ABC):
             return None
         if request.memfd in (NOT_A_GUEST_MEMFD, FILE_OF_ANOTHER_VM):
             return region.MEMFD_KIND
-        size = next((file.npages for file in self.settings.memfds if file.file == request.memfd), None)
-        if size is None:
+        file: GuestMemfd | None = only(self.settings.memfds, lambda file: file.file == request.memfd)
+        if file is None:
             return region.MEMFD_OPEN
         first = page_of(request.memfd_offset)
         last = first + page_of(request.size) - 1
-        if last >= size:
+        if last >= file.npages:
             return region.MEMFD_RANGE
         held = self.bound.setdefault(request.memfd, IntervalTree())
         if held.first_touching(first, last) is not None:
@@ -473,6 +476,11 @@ def kind_of(request: SetRegion, old: SlotCopy | None) -> str | Outcome:
     if page_of(request.gpa) != old.base_gfn:
         return MOVE
     return Done() if request.flags == old.flags else FLAGS_ONLY
+
+
+def ends_too_high(profile: Profile, new: SlotCopy) -> bool:
+    """Whether a slot ends past the guest's physical address width."""
+    return profile.max_gfn is not None and new.base_gfn + new.npages - 1 > profile.max_gfn
 
 
 def host_of(copy: SlotCopy, gpa: int) -> int:

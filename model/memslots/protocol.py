@@ -16,15 +16,15 @@ writer prepares.
 A *step* is one thing that another CPU could see. States are values, `Writer` yields one for each step.
 
 Nothing here depends on how a set keeps its slots: a frozenset, a set of trees, and an arbitrary set of any size
-(when the protocol is proved) all run this code. They are asked through `spec.sets`, and in two places an index may
-answer faster by a method of its own: `exchanged` and `at_gfn`.
+(when the protocol is proved) all run this code. They are asked through `spec.sets`, and in three places an index may
+answer by a method of its own: `exchanged`, `at_gfn` and `some`.
 
 Facts: virt/kvm/kvm_main.c kvm_replace_memslot, kvm_swap_active_memslots, kvm_set_memslot (5.17 on).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,7 +67,7 @@ class SlotCopy:
 
     def contains(self, gfn: int) -> bool:
         """Whether a guest page belongs to the slot."""
-        return self.base_gfn <= gfn < self.base_gfn + self.npages
+        return self.base_gfn <= gfn <= self.base_gfn + self.npages - 1
 
 
 def slot_of(copy: SlotCopy, dirty: Pages | None = None) -> Slot:
@@ -292,6 +292,13 @@ def searched(members: Any, gfn: int) -> SlotCopy | None:
     return found
 
 
+def some_of(found: Any, holds: Callable[[SlotCopy], bool]) -> bool:
+    """Whether `holds` is true of one of the copies that an index found, one after the other."""
+    if hasattr(found, "some"):
+        return found.some(holds)  # type: ignore[no-any-return]
+    return any(holds(copy) for copy in found)
+
+
 def slot_at(looked_in: OneSet, gfn: int) -> tuple[OneSet, SlotCopy | None]:
     """The copy that holds a guest page, by way of the set's cache; and the set with the cache as it is then.
 
@@ -305,10 +312,16 @@ def slot_at(looked_in: OneSet, gfn: int) -> tuple[OneSet, SlotCopy | None]:
     return replace(looked_in, last_used=found), found
 
 
+def still_good(cache: VcpuCache, generation: int) -> VcpuCache:
+    """What a virtual CPU remembers of a generation: nothing if the cache was filled in another."""
+    if cache.generation != generation:
+        return VcpuCache(None, generation)
+    return cache
+
+
 def vcpu_slot_at(cache: VcpuCache, looked_in: OneSet, gfn: int) -> tuple[VcpuCache, SlotCopy | None]:
     """The same for a virtual CPU: it uses its own cache, and that only for the generation it was filled in."""
-    if cache.generation != looked_in.generation:
-        cache = VcpuCache(None, looked_in.generation)
+    cache = still_good(cache, looked_in.generation)
     if cache.slot is not None and cache.slot.contains(gfn):
         return cache, cache.slot
     found = searched(looked_in.members, gfn)

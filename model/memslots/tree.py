@@ -73,13 +73,11 @@ class TreeSet:
         return self
 
     def _insert_gfn(self, new: SlotCopy) -> None:
-        place, parent, on_the_left = Node(new), None, False
-        below = self.gfn_tree.root
-        while below is not None:
-            assert new.base_gfn != below.value.base_gfn, "two slots of one set begin at the same guest page"
-            parent, on_the_left = below, new.base_gfn < below.value.base_gfn
-            below = below.left if on_the_left else below.right
-        self.gfn_tree.insert(place, parent, on_the_left)
+        place = Node(new)
+        if self.gfn_tree.root is None:
+            self.gfn_tree.insert(place, None, on_the_left=False)
+        else:
+            self.gfn_tree.insert(place, *place_below(self.gfn_tree.root, new.base_gfn))
         self.gfn_nodes[new.address] = place
 
     def added(self, copy: SlotCopy) -> TreeSet:
@@ -98,21 +96,13 @@ class TreeSet:
 
     def at_gfn(self, gfn: int) -> SlotCopy | None:
         """The copy that holds a guest page, down the tree from the root."""
-        node = self.gfn_tree.root
-        while node is not None:
-            copy: SlotCopy = node.value
-            if gfn < copy.base_gfn:
-                node = node.left
-            elif copy.contains(gfn):
-                return copy
-            else:
-                node = node.right
-        return None
+        node = holding_below(self.gfn_tree.root, gfn)
+        return None if node is None else node.value
 
     def in_gfn_range(self, first: int, last: int) -> Iterator[SlotCopy]:
         """The copies with a guest page in first..last, lowest first."""
         node = self._first_reaching(first)
-        while node is not None and node.value.base_gfn <= last:
+        while node is not None and first_page(node) <= last:
             yield node.value
             node = next_of(node)
 
@@ -121,15 +111,9 @@ class TreeSet:
 
         Only the one before the first that begins above the page can reach it from below.
         """
-        above: Node | None = None
-        node = self.gfn_tree.root
-        while node is not None:
-            if gfn < node.value.base_gfn:
-                above, node = node, node.left
-            else:
-                node = node.right
+        above = first_behind(self.gfn_tree.root, gfn, None)
         before = self.gfn_tree.last() if above is None else previous_of(above)
-        if before is not None and before.value.contains(gfn):
+        if before is not None and first_page(before) <= gfn <= last_page(before):
             return before
         return above
 
@@ -153,6 +137,49 @@ class TreeSet:
     def only(self, holds: Callable[[Any], bool]) -> SlotCopy | None:
         """The copy of which `holds` is true, or None."""
         return next((copy for copy in self.in_gfn_order() if holds(copy)), None)
+
+
+# The steps of the guest tree, down from a node: each ends by calling itself (see `model.rbtree`).
+
+
+def first_page(node: Node) -> int:
+    """The first guest page of a node's copy."""
+    first: int = node.value.base_gfn
+    return first
+
+
+def last_page(node: Node) -> int:
+    """The last guest page of a node's copy."""
+    last: int = node.value.base_gfn + node.value.npages - 1
+    return last
+
+
+def holding_below(node: Node | None, gfn: int) -> Node | None:
+    """The place in a subtree of the copy that holds a guest page, or None."""
+    if node is None:
+        return None
+    if gfn < first_page(node):
+        return holding_below(node.left, gfn)
+    if gfn <= last_page(node):
+        return node
+    return holding_below(node.right, gfn)
+
+
+def place_below(node: Node, gfn: int) -> tuple[Node, bool]:
+    """Where in a subtree a copy that begins at a guest page goes: below which node, and whether on its left."""
+    assert gfn != first_page(node), "two slots of one set begin at the same guest page"
+    on_the_left = gfn < first_page(node)
+    below = node.left if on_the_left else node.right
+    return (node, on_the_left) if below is None else place_below(below, gfn)
+
+
+def first_behind(node: Node | None, gfn: int, found: Node | None) -> Node | None:
+    """The first place in a subtree that begins behind a guest page; where there is none, the one `found` above it."""
+    if node is None:
+        return found
+    if gfn < first_page(node):
+        return first_behind(node.left, gfn, node)
+    return first_behind(node.right, gfn, found)
 
 
 class TreeMachine(Machine):

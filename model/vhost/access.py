@@ -6,7 +6,7 @@ Facts: drivers/vhost/vhost.c vq_memory_access_ok, memory_access_ok, vq_access_ok
 from __future__ import annotations
 
 from model.vhost.device import KernelDevice
-from model.vhost.iotlb import Regions
+from model.vhost.iotlb import Map, Regions
 from model.vhost.queue import Virtqueue
 from spec.rule import Rule
 from spec.vhost.device import NO_LOG, is_host_range, is_log_range
@@ -27,11 +27,20 @@ class GuardedDevice(KernelDevice):
             return "host"
         found = ""
         for entry in table.in_list():
-            if not is_host_range(self.profile, entry.host, entry.size):
+            bad = self.bad_entry(entry, log_all, log_base)
+            if bad == "host":
                 return "host"
-            if log_all and not is_log_range(self.profile, log_base, entry.first, entry.size):
+            if bad == "log":
                 found = "log"
         return found
+
+    def bad_entry(self, entry: Map, log_all: bool, log_base: int | None) -> str:
+        """The same of one entry."""
+        if not is_host_range(self.profile, entry.host, entry.size):
+            return "host"
+        if log_all and not is_log_range(self.profile, log_base, entry.first, entry.size):
+            return "log"
+        return ""
 
     def table_trouble(self, table: Regions, host: Rule, log: Rule) -> Rule | None:
         """What is wrong with a table for a device that is active."""

@@ -67,6 +67,9 @@ class Regions(Protocol):
     def __len__(self) -> int:
         """How many entries there are."""
 
+    def has_room_for_one(self, most: int) -> bool:
+        """Whether there are fewer entries than `most`."""
+
     def address_map(self) -> AddressMap:
         """The container as the specification has it."""
 
@@ -153,6 +156,9 @@ class Iotlb:
 
     def __len__(self) -> int:
         return len(self.list)
+
+    def has_room_for_one(self, most: int) -> bool:
+        return len(self.list) < most
 
     def address_map(self) -> AddressMap:
         return AddressMap(frozenset(entry_of(one) for one in self.list), self.clock)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.vhost.iotlb import Regions
+from model.vhost.iotlb import Map, Regions
 from spec.outcome import Segment
 from spec.pages import Pages, pages_in
 from spec.units import PAGE_SIZE
@@ -32,14 +32,15 @@ def log_write(marks: Marks, address: int, length: int) -> None:
     """Mark the pages of `length` guest bytes."""
     if length == 0:
         return
-    page = address // PAGE_SIZE
-    length += address % PAGE_SIZE
-    while True:
-        marks.set_bit(page)
-        if length <= PAGE_SIZE:
-            return
-        length -= PAGE_SIZE
-        page += 1
+    page, left = address // PAGE_SIZE, length + address % PAGE_SIZE
+    while left > 0:
+        page, left = mark_page(marks, page, left)
+
+
+def mark_page(marks: Marks, page: int, left: int) -> tuple[int, int]:
+    """One round: mark a page. Returns the next, and how many bytes are left to mark from its start on."""
+    marks.set_bit(page)
+    return page + 1, left - PAGE_SIZE
 
 
 def log_write_hva(marks: Marks, umem: Regions, hva: int, length: int) -> None:
@@ -51,15 +52,20 @@ def log_write_hva(marks: Marks, umem: Regions, hva: int, length: int) -> None:
     while length > 0:
         shortest = length
         for region in umem.in_list():
-            if region.host > hva - 1 + length or region.host - 1 + region.size < hva:
-                continue
-            start = max(region.host, hva)
-            end = min(region.host - 1 + region.size, hva - 1 + length)
-            piece = end - start + 1
-            log_write(marks, region.first + start - region.host, piece)
-            shortest = min(piece, shortest)
+            shortest = mark_region(marks, region, hva, length, shortest)
         length -= shortest
         hva += shortest
+
+
+def mark_region(marks: Marks, region: Map, hva: int, length: int, shortest: int) -> int:
+    """Mark the pages that a region has for `length` host bytes. Returns the shorter of its piece and `shortest`."""
+    if region.host > hva - 1 + length or region.host - 1 + region.size < hva:
+        return shortest
+    start = max(region.host, hva)
+    end = min(region.host - 1 + region.size, hva - 1 + length)
+    piece = end - start + 1
+    log_write(marks, region.first + start - region.host, piece)
+    return min(piece, shortest)
 
 
 def log_segments(marks: Marks, umem: Regions, segments: Sequence[Segment]) -> None:

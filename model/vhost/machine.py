@@ -275,8 +275,8 @@ class DeviceMachine(GuardedDevice):
         rule = self._rule(REGION_ARGUMENTS, request)
         if rule is not None:
             return Rejected(rule)
-        held = 0 if self.table is None else len(self.table)
-        if held >= min(self.profile.max_regions, self.profile.iotlb_limit):
+        most = min(self.profile.max_regions, self.profile.iotlb_limit)
+        if not (most > 0 if self.table is None else self.table.has_room_for_one(most)):
             return Rejected(regions.ROOM)
         if self.is_active():
             # The others were good when they came: only the new one is looked at, in a table of its own.
@@ -308,7 +308,7 @@ class DeviceMachine(GuardedDevice):
             return None
         last = request.gpa + request.size - 1
         for entry in self.table.in_order():
-            if entry.first == request.gpa and entry.last == last and entry.host == request.hva:
+            if has_values(entry, request.gpa, last, request.hva):
                 return entry
         return None
 
@@ -345,7 +345,7 @@ class DeviceMachine(GuardedDevice):
         queue.metadata.reset()  # whatever becomes of the request
         if queue.backend:
             return Rejected(ring.STOPPED)
-        if num == 0 or num > ring.LARGEST_RING or num & (num - 1) != 0:
+        if num == 0 or num > ring.LARGEST_RING or not has_one_bit(num):
             return Rejected(ring.SIZE)
         queue.num = num
         return Done()
@@ -485,6 +485,16 @@ class DeviceMachine(GuardedDevice):
         run = Run(self)
         run.run_queue(number)
         return Ran(tuple(run.events), run.marks.pages())
+
+
+def has_values(entry: Any, first: int, last: int, host: int) -> bool:
+    """Whether an entry is this range at this place in host memory."""
+    return bool(entry.first == first and entry.last == last and entry.host == host)
+
+
+def has_one_bit(num: int) -> bool:
+    """Whether a number that is not 0 is a power of two."""
+    return num & (num - 1) == 0
 
 
 def view(container: Regions | None) -> tuple[EntryView, ...] | None:

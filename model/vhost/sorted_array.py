@@ -93,6 +93,9 @@ class SortedArray:
     def __len__(self) -> int:
         return len(self.entries)
 
+    def has_room_for_one(self, most: int) -> bool:
+        return len(self.entries) < most
+
     def address_map(self) -> AddressMap:
         return AddressMap(frozenset(entry_of(one) for one in self.entries), self.clock)
 

@@ -6,6 +6,7 @@ Facts: drivers/vhost/vhost.c translate_desc.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from spec.outcome import Faulted, Segment, Translated
@@ -37,24 +38,52 @@ def translate(
     `last` is computed once, and `done` may end up beyond `length`: the last entry goes on. Kernels let `last` wrap at
     2^64, and then find nothing even for the bytes that are there; here the search ends at the last address.
     """
-    done, last = 0, min(addr + length - 1, U64_MAX)
+    done, last = 0, last_asked(addr, length)
     segments: list[Segment] = []
-    while length > done:
-        if len(segments) >= room:
-            return Faulted(ROOM, addr)
-        if addr > U64_MAX:
-            return Faulted(LAST_ADDRESS, addr)
-        entry = find(addr, last)
-        if entry is None or entry.first > addr:
-            return Faulted(missing, addr)
-        if not may(entry.perm, access):
-            return Faulted(PERMITTED, addr)
-        size = entry.size - (addr - entry.first)
-        segments.append(Segment(addr, addr + min(length - done, size) - 1, host_at(entry, addr)))
-        touch(entry)
-        done += size
-        addr += size
-    return Translated(tuple(segments))
+    while True:
+        made = one_pass(find, missing, addr, done, len(segments), last, length, access, room)
+        if made is None:
+            return Translated(tuple(segments))
+        if isinstance(made, Faulted):
+            return made
+        segments.append(made.segment)
+        touch(made.entry)
+        addr, done = made.addr, made.done
+
+
+def last_asked(addr: int, length: int) -> int:
+    """Where all searches of a translation end."""
+    return min(addr + length - 1, U64_MAX)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a pass made: a segment, by which entry. The next pass begins at `addr`, with `done` bytes behind it."""
+
+    segment: Segment
+    entry: Any
+    addr: int
+    done: int
+
+
+def one_pass(
+    find: Find, missing: Rule, addr: int, done: int, used: int, last: int, length: int, access: int, room: int
+) -> Made | Faulted | None:
+    """One pass of the loop: at `addr`, with `done` bytes behind it in `used` segments. None: all bytes are there."""
+    if length <= done:
+        return None
+    if used >= room:
+        return Faulted(ROOM, addr)
+    if addr > U64_MAX:
+        return Faulted(LAST_ADDRESS, addr)
+    entry = find(addr, last)
+    if entry is None or entry.first > addr:
+        return Faulted(missing, addr)
+    if not may(entry.perm, access):
+        return Faulted(PERMITTED, addr)
+    size = entry.size - (addr - entry.first)
+    segment = Segment(addr, addr + min(length - done, size) - 1, host_at(entry, addr))
+    return Made(segment, entry, addr + size, done + size)
 
 
 def translate_2016(find: Find, missing: Rule, addr: int, length: int, access: int, room: int) -> Translated | Faulted:

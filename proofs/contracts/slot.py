@@ -65,3 +65,21 @@ def host_bytes_follow_guest_bytes(base_gfn: int, npages: int, hva: int, distance
     slot = Slot(0, 0, base_gfn, npages, hva, 0)
     host = slot.hva_of(slot.first_gpa() + distance)
     return host == hva + distance and host <= slot.last_hva()
+
+
+def a_slot_touches_where_it_has_a_page(base_gfn: int, npages: int, first: int, last: int) -> bool:
+    """
+    pre: 0 <= base_gfn <= LAST_PAGE and 1 <= npages <= MAX_PAGES and 0 <= first <= last <= LAST_PAGE
+    post: __return__
+    """
+    slot, later = Slot(0, 0, base_gfn, npages, 0, 0), max(base_gfn, first)
+    return slot.touches(first, last) == (slot.contains(later) and later <= last)
+
+
+def each_flag_says_one_thing(flags: int) -> bool:
+    """
+    pre: 0 <= flags <= 7
+    post: __return__
+    """
+    slot = Slot(0, 0, 0, 1, 0, flags)
+    return slot.logs_dirty_pages() == (flags in (1, 3, 5, 7)) and slot.is_read_only() == (flags in (2, 3, 6, 7))

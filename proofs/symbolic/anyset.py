@@ -15,12 +15,13 @@ from typing import Any
 
 import z3
 
-from proofs.symbolic.boolean import SymBool, all_of
-from proofs.symbolic.explorer import Unsupported, current
-from proofs.symbolic.integer import SymInt, comes_before, integer, ranks_before, term_of
-from proofs.symbolic.pages import SymPages
-from proofs.symbolic.record import optional, record
+from proofs.symbolic.boolean import SymBool, all_of, identity, negation
+from proofs.symbolic.explorer import Unsupported, current, truth
+from proofs.symbolic.integer import SymInt, integer, ranks_before, same, substituted
+from proofs.symbolic.pages import SymPages, asked_of, holds_page, page_question
+from proofs.symbolic.record import are_twins, optional, record
 from proofs.symbolic.shape import Shape
+from proofs.symbolic.terms import any_one, both, implied, opposite
 
 MOST_MEMBERS = 2**128  # of a set that is counted
 
@@ -35,25 +36,32 @@ class Universe:
         self.name, self.shape = name, shape
         self.sort = z3.DeclareSort(name)
         self.member = z3.Function(f"{name}.member", self.sort, z3.BoolSort())
-        self.field = {field: z3.Function(f"{name}.{field}", self.sort, z3.IntSort()) for field in shape.ranges}
-        self.keeps = {field: z3.Function(f"{name}.keeps_{field}", self.sort, z3.BoolSort()) for field in shape.pages}
-        self.has_page = {
-            field: z3.Function(f"{name}.{field}", self.sort, z3.IntSort(), z3.BoolSort()) for field in shape.pages
+        arithmetic = current().arithmetic
+        self.field = {
+            field: z3.Function(f"{name}.{field}", self.sort, arithmetic.sort(low, high))
+            for field, (low, high) in shape.ranges.items()
         }
+        self.keeps = {field: z3.Function(f"{name}.keeps_{field}", self.sort, z3.BoolSort()) for field in shape.pages}
+        self.has_page = {field: page_question(f"{name}.{field}", self.sort) for field in shape.pages}
         self.named: list[tuple[Any, Any]] = []  # (record, thing)
         thing = z3.Const(f"{name}!any", self.sort)
         current().quantified.append(z3.ForAll([thing], self._in_ranges(thing)))
 
     def _in_ranges(self, thing: Any) -> Any:
-        return z3.And(
+        return both(
             *(
-                z3.And(self.field[field](thing) >= low, self.field[field](thing) <= high)
+                current().arithmetic.in_range(self.field[field](thing), low, high)
                 for field, (low, high) in self.shape.ranges.items()
             )
         )
 
     def record_of(self, thing: Any) -> Any:
-        """The thing as a record, as the spec sees it."""
+        """The thing as a record, as the spec sees it; the same one each time."""
+        key = ("record", id(self), thing.get_id())
+        made: Any = current().remember(key, lambda: self._record_of(thing), self, thing)
+        return made
+
+    def _record_of(self, thing: Any) -> Any:
         values = {
             field: SymInt(self.field[field](thing), low, high) for field, (low, high) in self.shape.ranges.items()
         }
@@ -61,7 +69,7 @@ class Universe:
         return record(self.shape.kind, values, lazy)
 
     def _pages_of(self, field: str, thing: Any) -> Callable[[], SymPages]:
-        return lambda: SymPages(lambda page: self.has_page[field](thing, page))
+        return lambda: SymPages(asked_of(lambda page: self.has_page[field](thing, page)))
 
     def name_thing(self, name: str) -> Any:
         """The record of a new thing with a name. It may be a member of the set or not."""
@@ -77,11 +85,11 @@ class Universe:
 
 
 def _taken_out(thing: Any) -> Edit:
-    return lambda asked, is_member: z3.And(is_member, asked != thing)
+    return lambda asked, is_member: both(is_member, asked != thing)
 
 
 def _put_back(thing: Any) -> Edit:
-    return lambda asked, is_member: z3.Or(is_member, asked == thing)
+    return lambda asked, is_member: any_one(is_member, asked == thing)
 
 
 class AnySet:
@@ -118,14 +126,14 @@ class AnySet:
     def every(self, holds: Callable[[Any], Any]) -> SymBool:
         """Whether `holds` is true of each member."""
         thing = self._bound_thing()
-        claim = z3.Implies(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
-        return SymBool(z3.And(z3.ForAll([thing], claim), *(self._formula(holds, member) for member in self.new)))
+        claim = implied(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
+        return SymBool(both(z3.ForAll([thing], claim), *(self._formula(holds, member) for member in self.new)))
 
     def some(self, holds: Callable[[Any], Any]) -> SymBool:
         """Whether `holds` is true of at least one member."""
         thing = self._bound_thing()
-        claim = z3.And(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
-        return SymBool(z3.Or(z3.Exists([thing], claim), *(self._formula(holds, member) for member in self.new)))
+        claim = both(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
+        return SymBool(any_one(z3.Exists([thing], claim), *(self._formula(holds, member) for member in self.new)))
 
     def every_pair(self, holds: Callable[[Any, Any], Any]) -> SymBool:
         """Whether `holds` is true of each two different members, in either order."""
@@ -134,8 +142,8 @@ class AnySet:
         other = self._bound_thing()
         explorer.quantifier_depth -= 1
         record_of = self.universe.record_of
-        old = z3.Implies(
-            z3.And(self._is_member(one), self._is_member(other), one != other),
+        old = implied(
+            both(self._is_member(one), self._is_member(other), one != other),
             self._formula(holds, record_of(one), record_of(other)),
         )
         claims = [z3.ForAll([one, other], old)]
@@ -144,9 +152,9 @@ class AnySet:
                 self._formula(holds, member, record_of(one)),
                 self._formula(holds, record_of(one), member),
             ]
-            claims.append(z3.ForAll([one], z3.Implies(self._is_member(one), z3.And(*mixed))))
+            claims.append(z3.ForAll([one], implied(self._is_member(one), both(*mixed))))
             claims.extend(self._formula(holds, member, second) for second in self.new if second is not member)
-        return SymBool(z3.And(*claims))
+        return SymBool(both(*claims))
 
     def only(self, holds: Callable[[Any], Any]) -> Any:
         """The member of which `holds` is true, or None.
@@ -160,7 +168,7 @@ class AnySet:
             if SymBool(self._formula(holds, member)):
                 return member
         thing = self._bound_thing()
-        found = z3.And(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
+        found = both(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
         witness = current().remember(("only", found.get_id()), lambda: self._witness(thing, found), found)
         is_there = z3.substitute(found, (thing, self.universe.thing_of(witness)))
         return witness if SymBool(is_there) else None
@@ -168,7 +176,7 @@ class AnySet:
     def _witness(self, thing: Any, found: Any) -> Any:
         witness = self.universe.name_thing(f"only{len(self.universe.named)}")
         is_there = z3.substitute(found, (thing, self.universe.thing_of(witness)))
-        current().quantified.append(z3.ForAll([thing], z3.Implies(found, is_there)))
+        current().quantified.append(z3.ForAll([thing], implied(found, is_there)))
         return witness
 
     def least(self, holds: Callable[[Any], Any], rank: Callable[[Any], tuple[Any, ...]]) -> Any:
@@ -179,9 +187,9 @@ class AnySet:
         if current().quantifier_depth:
             raise Unsupported("`least` inside a question about each member")
         thing = self._bound_thing()
-        found = z3.And(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
-        ranks = [term_of(part) for part in rank(self.universe.record_of(thing))]
-        key = ("least", found.get_id(), *(term.get_id() for term in ranks))
+        found = both(self._is_member(thing), self._formula(holds, self.universe.record_of(thing)))
+        ranks = rank(self.universe.record_of(thing))
+        key = ("least", found.get_id(), *(identity(part) for part in ranks))
         witness = current().remember(key, lambda: self._first(thing, found, ranks), found, ranks)
         is_there = z3.substitute(found, (thing, self.universe.thing_of(witness)))
         best = witness if SymBool(is_there) else None
@@ -192,26 +200,34 @@ class AnySet:
                 best = member
         return best
 
-    def _first(self, thing: Any, found: Any, ranks: list[Any]) -> Any:
+    def _first(self, thing: Any, found: Any, ranks: tuple[Any, ...]) -> Any:
         witness = self.universe.name_thing(f"least{len(self.universe.named)}")
         named = (thing, self.universe.thing_of(witness))
         is_there = z3.substitute(found, named)
-        none_before = z3.Not(comes_before(ranks, [z3.substitute(term, named) for term in ranks]))
-        current().quantified.append(z3.ForAll([thing], z3.Implies(found, z3.And(is_there, none_before))))
+        none_before = opposite(ranks_before(ranks, tuple(substituted(part, named) for part in ranks)))
+        current().quantified.append(z3.ForAll([thing], implied(found, both(is_there, none_before))))
         return witness
+
+    def gathered(self, pages_of: Callable[[Any], Any]) -> SymPages:
+        """All pages that any member has, of those that `pages_of` says it has."""
+        return SymPages(lambda asked: self.some(lambda member: SymBool(holds_page(pages_of(member), asked))).formula)
 
     def added(self, member: Any) -> AnySet:
         """The set with one more record."""
         thing = self.universe.thing_of(member)
         if thing is not None:
-            is_more = z3.Not(self._is_member(thing))
+            is_more = opposite(self._is_member(thing))
             return AnySet(self.universe, (*self.edits, _put_back(thing)), self.new, lambda: self._count_and(1, is_more))
         after = AnySet(self.universe, self.edits, (*self.new, member))
-        after.counted = lambda: self._count_and(1, z3.Not(self._has_twin(member)), member)
+        after.counted = lambda: self._count_and(1, opposite(self._has_twin(member)), member)
         return after
 
     def removed(self, member: Any) -> AnySet:
-        """The set without this member. None, the answer to a search that found nothing, is never one."""
+        """The set without this member. None, the answer to a search that found nothing, is never one.
+
+        Of a record that was made since, what goes is all that is equal to it, as from a frozenset. Records with sets of
+        pages are not compared: of these, it goes alone, and one that is not there cannot be taken out.
+        """
         if member is None:
             return self
         thing = self.universe.thing_of(member)
@@ -221,17 +237,17 @@ class AnySet:
                 self.universe, (*self.edits, _taken_out(thing)), self.new, lambda: self._count_and(-1, is_less)
             )
         rest = tuple(known for known in self.new if known is not member)
-        if len(rest) == len(self.new):
-            raise Unsupported("removing a record that is no member")
+        if len(rest) == len(self.new) or not self.universe.shape.pages:
+            return self.kept(lambda one: negation(are_twins(self.universe.shape, one, member)))
         after = AnySet(self.universe, self.edits, rest)
-        after.counted = lambda: self._count_and(-1, z3.Not(after._has_twin(member)), member)
+        after.counted = lambda: self._count_and(-1, opposite(after._has_twin(member)), member)
         return after
 
     def kept(self, holds: Callable[[Any], Any]) -> AnySet:
         """The set of those members of which `holds` is true."""
 
         def left_behind(asked: Any, is_member: Any) -> Any:
-            return z3.And(is_member, self._formula(holds, self.universe.record_of(asked)))
+            return both(is_member, self._formula(holds, self.universe.record_of(asked)))
 
         new = tuple(member for member in self.new if SymBool(self._formula(holds, member)))
         after = AnySet(self.universe, (*self.edits, left_behind), new)
@@ -261,7 +277,7 @@ class AnySet:
 
         def make() -> SymInt:
             number = integer(f"{self.universe.name}.count{len(current().memory)}", 0, before.high + 1)
-            counted = z3.If(is_changed, number.term == before.term + change, number.term == before.term)
+            counted = z3.If(is_changed, same(number, before + change), same(number, before))
             current().quantified.append(counted)
             return number
 
@@ -278,7 +294,7 @@ class AnySet:
 
         def make() -> SymInt:
             number = integer(f"{self.universe.name}.kept{len(current().memory)}", 0, before.high)
-            current().ground.append(number.term <= before.term)
+            current().ground.append((number <= before).formula)
             after._settle_zero(number)
             return number
 
@@ -289,7 +305,7 @@ class AnySet:
     def _settle_zero(self, number: SymInt) -> None:
         """A set is counted as 0 exactly if it has no members."""
         is_empty = self.every(lambda member: False)
-        current().quantified.append((number.term == 0) == is_empty.formula)
+        current().quantified.append(same(number, 0) == is_empty.formula)
 
     def _has_twin(self, asked: Any) -> Any:
         """Whether a member has the same values in all fields."""
@@ -304,6 +320,17 @@ class AnySet:
         if thing is not None:
             return SymBool(self._is_member(thing))
         return SymBool(z3.BoolVal(any(known is member for known in self.new)))
+
+    def equals(self, other: AnySet) -> SymBool:
+        """Whether two sets that came from one by edits are the same, member by member; of records that were made since,
+        one after the other.
+        """
+        if self.universe is not other.universe or len(self.new) != len(other.new):
+            return SymBool(z3.BoolVal(False))
+        thing, names = self._bound_thing(), tuple(self.universe.shape.ranges)
+        twins = zip(self.new, other.new, strict=True)
+        made = [truth(all_of(*(getattr(a, name) == getattr(b, name) for name in names))) for a, b in twins]
+        return SymBool(both(z3.ForAll([thing], self._is_member(thing) == other._is_member(thing)), *made))
 
     def candidate(self, name: str) -> Any:
         """Something that may be a member or not: what is proved of it is proved of everything."""

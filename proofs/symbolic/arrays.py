@@ -1,4 +1,7 @@
-"""An arbitrary array: of any length, of ranges that are known only as far as somebody has looked."""
+"""An arbitrary array: of any length below 2^64, of ranges that are known only as far as somebody has looked.
+
+Only with linear integers: an index is any integer there, and none is another's wrapped one.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from typing import Any
 import z3
 
 from proofs.symbolic.boolean import SymBool, all_of, implies
-from proofs.symbolic.explorer import current, truth
-from proofs.symbolic.integer import SymInt, term_of
+from proofs.symbolic.explorer import Unsupported, current, truth
+from proofs.symbolic.integer import SymInt
+from proofs.symbolic.linear import LINEAR
+from proofs.symbolic.terms import both, implied
 from proofs.world import FewWorld, World
 from spec.units import U64_MAX
 
@@ -30,17 +35,17 @@ class AnyArray:
     """An array of any length. With `most`, of no more members, so that it can become a plain one."""
 
     def __init__(self, name: str, most: int | None) -> None:
+        if current().arithmetic is not LINEAR:
+            raise Unsupported("an arbitrary array, with bit-vectors")
         self.most = most
         self.length = SymInt(z3.Int(f"{name}.length"), 0, U64_MAX)
-        current().learn(self.length.term >= 0)
-        if most is not None:
-            current().learn(self.length.term <= most)
+        current().learn(LINEAR.in_range(self.length.term, 0, U64_MAX if most is None else most))
         self._of = {field: z3.Function(f"{name}.{field}", z3.IntSort(), z3.IntSort()) for field in ("first", "last")}
 
     def __getitem__(self, index: Any) -> Piece:
-        at = term_of(index)
+        at = LINEAR.term(index, 0, U64_MAX)
         for field in self._of.values():
-            current().learn(z3.And(field(at) >= 0, field(at) <= U64_MAX))
+            current().learn(both(field(at) >= 0, field(at) <= U64_MAX))
         return self._piece(at)
 
     def _piece(self, at: Any) -> Piece:
@@ -53,9 +58,9 @@ class AnyArray:
         if self.most is not None:
             return all_of(*(implies(self.length > i, holds(i, self[i])) for i in range(self.most)))
         at = z3.Int("index!bound")
-        inside = z3.And(at >= 0, at < self.length.term)
+        inside = both(at >= 0, at < self.length.term)
         claim = truth(holds(SymInt(at, 0, U64_MAX), self._piece(at)))
-        return SymBool(z3.ForAll([at], z3.Implies(inside, claim)))
+        return SymBool(z3.ForAll([at], implied(inside, claim)))
 
     def every_two(self, holds: Callable[[Piece, Piece], Any]) -> Any:
         """Whether something is true of each two members, the one with the lower index first."""
@@ -63,9 +68,9 @@ class AnyArray:
             pairs = [(i, j) for j in range(self.most) for i in range(j)]
             return all_of(*(implies(self.length > j, holds(self[i], self[j])) for i, j in pairs))
         one, other = z3.Int("index!one"), z3.Int("index!other")
-        inside = z3.And(one >= 0, one < other, other < self.length.term)
+        inside = both(one >= 0, one < other, other < self.length.term)
         claim = truth(holds(self._piece(one), self._piece(other)))
-        return SymBool(z3.ForAll([one, other], z3.Implies(inside, claim)))
+        return SymBool(z3.ForAll([one, other], implied(inside, claim)))
 
     def as_plain(self, holds: Any, plain: Any) -> tuple[Piece, ...]:
         """The plain array that it is in a solver's model."""

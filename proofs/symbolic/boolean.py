@@ -8,6 +8,7 @@ from typing import Any
 import z3
 
 from proofs.symbolic.explorer import current, is_exploring, truth
+from proofs.symbolic.terms import any_one, both, opposite
 
 
 class SymBool:
@@ -37,14 +38,15 @@ def boolean(name: str) -> SymBool:
 def merged(predicate: Callable[..., Any]) -> Callable[..., Any]:
     """The predicate, asked as one formula instead of path by path. On plain values it is the predicate itself.
 
-    It must be a pure function that returns a bool. Answers are remembered by the identity of the arguments.
+    It must be a pure function that returns a bool. Answers are remembered by the identity of the arguments, of symbolic
+    ints and bools by that of their formulas: so no argument may change. For one that does there is `merged_anew`.
     """
 
     def ask(*arguments: Any) -> Any:
         if not is_exploring():
             return predicate(*arguments)
         explorer = current()
-        key = (predicate, *(id(argument) for argument in arguments))
+        key = (predicate, *(identity(argument) for argument in arguments))
         return explorer.remember(
             key, lambda: SymBool(explorer.formula(lambda: predicate(*arguments))), predicate, *arguments
         )
@@ -52,11 +54,34 @@ def merged(predicate: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
+def merged_anew(predicate: Callable[..., Any]) -> Callable[..., Any]:
+    """As `merged`, but nothing is remembered: an argument may change between two questions."""
+
+    def ask(*arguments: Any) -> Any:
+        if not is_exploring():
+            return predicate(*arguments)
+        return SymBool(current().formula(lambda: predicate(*arguments)))
+
+    return ask
+
+
+def identity(argument: Any) -> Any:
+    """What is the same for the same argument, and for no other as long as this one is remembered."""
+    kind = type(argument)
+    if kind is int or kind is bool or kind is str:
+        return (kind, argument)
+    formula = getattr(argument, "term", None) if hasattr(kind, "term") else getattr(argument, "formula", None)
+    if not isinstance(formula, z3.ExprRef):
+        return id(argument)
+    # The same bits are two ints, one with a sign and one without.
+    return (kind, formula.get_id(), getattr(argument, "low", None), getattr(argument, "high", None))
+
+
 def all_of(*claims: Any) -> Any:
     """Whether all claims are true, as one formula: `and` without a branch."""
     if all(isinstance(claim, bool) for claim in claims):
         return all(claims)
-    return SymBool(z3.And(*(truth(claim) for claim in claims)))
+    return SymBool(both(*(truth(claim) for claim in claims)))
 
 
 def all_merged(predicates: tuple[Callable[..., Any], ...], *arguments: Any) -> Any:
@@ -70,12 +95,12 @@ def any_of(*claims: Any) -> Any:
     """Whether some claim is true, as one formula: `or` without a branch."""
     if all(isinstance(claim, bool) for claim in claims):
         return any(claims)
-    return SymBool(z3.Or(*(truth(claim) for claim in claims)))
+    return SymBool(any_one(*(truth(claim) for claim in claims)))
 
 
 def negation(claim: Any) -> Any:
     """Whether the claim is false: `not` without a branch."""
-    return not claim if isinstance(claim, bool) else SymBool(z3.Not(truth(claim)))
+    return not claim if isinstance(claim, bool) else SymBool(opposite(truth(claim)))
 
 
 def implies(premise: Any, conclusion: Any) -> Any:

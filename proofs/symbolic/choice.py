@@ -8,15 +8,15 @@ from typing import Any
 import z3
 
 from proofs.symbolic.explorer import current, is_exploring, truth
-from proofs.symbolic.integer import SymInt, bounds, is_integer, term_of
+from proofs.symbolic.integer import either, is_integer
+from proofs.symbolic.terms import both
 
 
 def choose(condition: Any, when_true: Any, when_false: Any) -> Any:
     """One of two ints."""
     if isinstance(condition, bool):
         return when_true if condition else when_false
-    lows, highs = zip(bounds(when_true), bounds(when_false), strict=True)
-    return SymInt(z3.If(truth(condition), term_of(when_true), term_of(when_false)), min(lows), max(highs))
+    return either(truth(condition), when_true, when_false)
 
 
 def larger(one: Any, other: Any) -> Any:
@@ -42,10 +42,5 @@ def merged_number(compute: Callable[[], Any]) -> Any:
         if result is None or not conditions:
             result = path.value
         else:
-            condition = z3.simplify(z3.And(*conditions))
-            result = SymInt(
-                z3.If(condition, term_of(path.value), term_of(result)),
-                min(bounds(path.value)[0], bounds(result)[0]),
-                max(bounds(path.value)[1], bounds(result)[1]),
-            )
+            result = either(z3.simplify(both(*conditions)), path.value, result)
     return result

@@ -8,6 +8,7 @@ from typing import Any
 import z3
 
 from proofs.symbolic.arrays import AnyArray
+from proofs.symbolic.bitmaps import FewBitmaps
 from proofs.symbolic.boolean import SymBool
 from proofs.symbolic.explorer import Explorer, Unsupported, exploring
 from proofs.symbolic.fewset import FewSet
@@ -22,7 +23,7 @@ from spec.pages import Pages, pages_in
 def plain(model: Any, value: Any) -> Any:
     """The plain value that a symbolic value has in a model: ints, bools, words, page sets, frozensets, dataclasses."""
     if isinstance(value, SymInt):
-        return model.eval(value.term, model_completion=True).as_long()
+        return plain_number(model, value)
     if isinstance(value, SymBool):
         return holds(model, value.formula)
     if isinstance(value, SymWord):
@@ -35,7 +36,7 @@ def plain(model: Any, value: Any) -> Any:
         return tuple(plain(model, member) for member in value.members[: plain(model, value.length)])
     if isinstance(value, Untouched):
         return value.stands_for
-    if isinstance(value, AnyTree | AnyAbove | AnyArray):
+    if isinstance(value, AnyTree | AnyAbove | AnyArray | FewBitmaps):
         return value.as_plain(lambda formula: holds(model, formula), lambda part: plain(model, part))
     if isinstance(value, tuple):
         return tuple(plain(model, part) for part in value)
@@ -60,11 +61,16 @@ def holds(model: Any, formula: Any) -> bool:
     return bool(z3.is_true(model.eval(formula, model_completion=True)))
 
 
+def plain_number(model: Any, number: SymInt) -> int:
+    """The plain int that a symbolic one is in a model."""
+    return number.arithmetic.value(model.eval(number.term, model_completion=True), number.low, number.high)
+
+
 def plain_pages(model: Any, pages: SymPages) -> Pages:
     """A set of pages that was made as a list, as the plain set that it is in a model."""
     if pages.listed is None:
         raise Unsupported("a set of pages that was not made as a list")
-    there = [model.eval(page, model_completion=True).as_long() for has, page in pages.listed if holds(model, has)]
+    there = [plain_number(model, page) for has, page in pages.listed if holds(model, has)]
     return pages_in(tuple((page, page) for page in there))
 
 

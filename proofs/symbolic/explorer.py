@@ -20,13 +20,15 @@ from typing import Any
 
 import z3
 
+from proofs.symbolic.arithmetic import Arithmetic
+from proofs.symbolic.arithmetic import Unsupported as Unsupported
+from proofs.symbolic.complaints import raise_complaint, told_by_z3
+from proofs.symbolic.linear import LINEAR
+from proofs.symbolic.terms import any_one, both, chosen, opposite
+
 BRANCH_TIMEOUT_MS = 100  # an undecided branch counts as feasible
 CLAIM_TIMEOUT_MS = 20_000
 MOST_PATHS = 5_000
-
-
-class Unsupported(TypeError):
-    """A symbolic value was used in a way that the engine has no exact meaning for."""
 
 
 class TooManyPaths(RuntimeError):
@@ -43,27 +45,57 @@ class Path:
 
     def conditions(self) -> list[Any]:
         """The decisions as formulas that hold on this path."""
-        return [formula if taken else z3.Not(formula) for formula, taken in self.decisions]
+        return [formula if taken else opposite(formula) for formula, taken in self.decisions]
+
+
+class NotRepeatableError(RuntimeError):
+    """A function that was run again came to another branch than before: it depends on what earlier runs left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Literal:
+    """A formula as an atom or the negation of one. Keeps both alive, and so their identities."""
+
+    formula: Any
+    atom: Any
+    positive: bool
+    id: int  # z3's, of the atom
+    settled: bool | None  # what the atom is, if it is plain
+
+
+@dataclass
+class _Turn:
+    """A choice on the path that is being walked, and whether the other one is still open."""
+
+    atom: Any
+    id: int  # z3's, of the atom
+    choice: bool
+    other_open: bool
+    facts: int = 0  # how many facts the solver knew before
 
 
 @dataclass
 class _Walk:
-    """The state of walking the paths of one function."""
+    """The state of walking the paths of one function. The solver knows the facts, and the turns, one on the other."""
 
     solver: Any = None  # None: every choice counts as feasible
-    trail: list[tuple[bool, bool]] = field(default_factory=list)  # (choice, whether the other one is still open)
+    trail: list[_Turn] = field(default_factory=list)
     decisions: list[tuple[Any, bool]] = field(default_factory=list)
     known: dict[int, bool] = field(default_factory=dict)  # formulas settled on this path, by their z3 identity
+    facts: int = 0  # how many facts the solver knows
+    model: Any = None  # values with which all holds that the solver knows, if some were found
+    found: Any = None  # values that the solver has just found
 
 
 class Explorer:
     """What is known about the symbolic values of one proof, and the paths that are being walked.
 
     `ground` and `quantified` are facts that hold always: ranges of inputs, definitions of witnesses. `looked_into` are
-    the names of bounded sequences that the proof depends on.
+    the names of bounded sequences that the proof depends on. `arithmetic` says what its integers are made of.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, arithmetic: Arithmetic = LINEAR) -> None:
+        self.arithmetic = arithmetic
         self.ground: list[Any] = []
         self.quantified: list[Any] = []
         self.assumed: list[Any] = []
@@ -72,6 +104,7 @@ class Explorer:
         self.quantifier_depth = 0
         self.looked_into: set[str] = set()
         self._walks: list[_Walk] = []
+        self._literals: dict[int, _Literal] = {}  # by z3's identity of the formula
 
     # FACTS -------------------------------------------------------------------------------------------------------
 
@@ -86,9 +119,6 @@ class Explorer:
     def learn(self, fact: Any) -> None:
         """Take a definition as a fact, from now on: something that holds on every path."""
         self.ground.append(fact)
-        for walk in self._walks:
-            if walk.solver is not None:
-                walk.solver.add(fact)
 
     def remember(self, key: Any, make: Callable[[], Any], *keep: Any) -> Any:
         """What `make` returned when first called for this key. `keep` are the objects whose identity is in the key."""
@@ -101,51 +131,106 @@ class Explorer:
     def new_solver(self, timeout_ms: int) -> Any:
         """A solver that gives up after this time."""
         solver = z3.Solver()
-        solver.set("timeout", timeout_ms)
+        limits = self.remember(("limits", timeout_ms), lambda: _limits(timeout_ms))
+        z3.Z3_solver_set_params(solver.ctx.ref(), solver.solver, limits.params)
         return solver
+
+    def tell(self, solver: Any, formulas: list[Any]) -> None:
+        """As `solver.add`, which first asks of each formula whether it is one, and takes longer than z3 for it."""
+        for formula in formulas:
+            z3.Z3_solver_assert(solver.ctx.ref(), solver.solver, formula.as_ast())
+
+    def case_of(self, solver: Any) -> Any:
+        """Values with which all holds that the solver was just asked about, or None."""
+        return solver.model()
 
     def check(self, formulas: list[Any], timeout_ms: int = CLAIM_TIMEOUT_MS) -> Any:
         """The solver after it was asked whether the formulas can hold together with all facts, and its verdict."""
         solver = self.new_solver(timeout_ms)
-        solver.add(*self.ground, *self.quantified, *self.assumed, *formulas)
+        self.tell(solver, [*self.ground, *self.quantified, *self.assumed, *formulas])
         self.solver_calls += 1
-        return solver, solver.check()
+        answer = solver.check()
+        raise_complaint()
+        if _listener is not None:
+            _listener(CLAIM, list(solver.assertions()), answer)
+        return solver, answer
 
-    def _can_hold(self, solver: Any, formula: Any) -> bool:
+    def _can_hold(self, walk: _Walk, formula: Any) -> bool:
+        """Whether the formula may hold besides all that a walk's solver knows; a case goes to `walk.found`."""
         self.solver_calls += 1
-        return bool(solver.check(formula) != z3.unsat)
+        answer = walk.solver.check(formula)
+        raise_complaint()
+        if _listener is not None:
+            _listener(BRANCH, [*walk.solver.assertions(), formula], answer)
+        walk.found = self.case_of(walk.solver) if answer == z3.sat else None
+        return bool(answer != z3.unsat)
 
     # PATHS -------------------------------------------------------------------------------------------------------
 
     def decide(self, formula: Any) -> bool:
         """Which way a branch goes on the path that is being walked."""
-        atom, positive = _literal(formula)
-        if z3.is_true(atom):
-            return positive
-        if z3.is_false(atom):
-            return not positive
+        literal = self._literal(formula)
+        if literal.settled is not None:
+            return literal.settled == literal.positive
         if not self._walks:
             raise Unsupported("a symbolic truth value was used where no path is walked")
-        return self._decide_atom(self._walks[-1], atom) == positive
+        return self._decide_atom(self._walks[-1], literal.atom, literal.id) == literal.positive
 
-    def _decide_atom(self, walk: _Walk, atom: Any) -> bool:
-        if atom.get_id() in walk.known:
-            return walk.known[atom.get_id()]
+    def _literal(self, formula: Any) -> _Literal:
+        """The same formula, asked again on another path, is not worked out again."""
+        identity = formula.get_id()
+        known = self._literals.get(identity)
+        if known is None:
+            atom, positive = _literal(formula)
+            known = _Literal(formula, atom, positive, atom.get_id(), _settled(atom))
+            self._literals[identity] = known
+        return known
+
+    def _decide_atom(self, walk: _Walk, atom: Any, identity: int) -> bool:
+        if identity in walk.known:
+            return walk.known[identity]
         position = len(walk.decisions)
-        if position < len(walk.trail):
-            choice = walk.trail[position][0]
-        elif walk.solver is None:
-            choice = True
-            walk.trail.append((True, True))
-        else:
-            choice = self._can_hold(walk.solver, atom)
-            other_open = choice and self._can_hold(walk.solver, z3.Not(atom))
-            walk.trail.append((choice, other_open))
-        walk.decisions.append((atom, choice))
-        walk.known[atom.get_id()] = choice
-        if walk.solver is not None:
-            walk.solver.add(atom if choice else z3.Not(atom))
-        return choice
+        if position == len(walk.trail):
+            self._new_turn(walk, atom, identity)
+        turn = walk.trail[position]
+        if turn.id != identity:
+            raise NotRepeatableError(f"{turn.atom} was asked before, and now {atom}")
+        walk.decisions.append((atom, turn.choice))
+        walk.known[identity] = turn.choice
+        return turn.choice
+
+    def _new_turn(self, walk: _Walk, atom: Any, identity: int) -> None:
+        if walk.solver is None:
+            walk.trail.append(_Turn(atom, identity, True, True))
+            return
+        self._tell_facts(walk)
+        choice, other_open = self._sides(walk, atom)
+        walk.trail.append(_Turn(atom, identity, choice, other_open, walk.facts))
+        self._tell_turn(walk)
+
+    def _sides(self, walk: _Walk, atom: Any) -> tuple[bool, bool]:
+        """The side to take first, and whether the other one may be taken, too. What a known case shows is not asked."""
+        shown = None if walk.model is None else _settled(walk.model.eval(atom, model_completion=True))
+        if shown is not True:
+            walk.found = None
+            if not self._can_hold(walk, atom):
+                walk.model = walk.model if shown is False else None
+                return False, False
+            walk.model = walk.found
+            if shown is False:
+                return True, True
+        return True, self._can_hold(walk, opposite(atom))
+
+    def _tell_facts(self, walk: _Walk) -> None:
+        """What was learned since the solver was last asked."""
+        if walk.facts < len(self.ground):
+            self.tell(walk.solver, self.ground[walk.facts :])
+            walk.facts, walk.model = len(self.ground), None
+
+    def _tell_turn(self, walk: _Walk) -> None:
+        turn = walk.trail[-1]
+        walk.solver.push()
+        self.tell(walk.solver, [turn.atom if turn.choice else opposite(turn.atom)])
 
     def paths(self, run: Callable[[], Any]) -> Iterator[Path]:
         """Every feasible path of `run`, found with the solver."""
@@ -155,28 +240,40 @@ class Explorer:
 
     def _walk(self, run: Callable[[], Any], settled: dict[int, bool], with_solver: bool) -> Iterator[Path]:
         walk = _Walk()
+        if with_solver:
+            walk.solver = self.new_solver(BRANCH_TIMEOUT_MS)
+            self.tell(walk.solver, self.assumed)
         for _ in range(MOST_PATHS):
             walk.decisions, walk.known = [], dict(settled)
-            if with_solver:
-                walk.solver = self.new_solver(BRANCH_TIMEOUT_MS)
-                walk.solver.add(*self.ground, *self.assumed)
             self._walks.append(walk)
             try:
                 path = self._run_once(run, walk)
             finally:
                 self._walks.pop()
             yield path
-            while walk.trail and not walk.trail[-1][1]:
-                walk.trail.pop()
-            if not walk.trail:
+            if not self._turn_back(walk):
                 return
-            walk.trail[-1] = (not walk.trail[-1][0], False)
         raise TooManyPaths(f"{run} has more than {MOST_PATHS} paths")
+
+    def _turn_back(self, walk: _Walk) -> bool:
+        """To the other side of the last turn that has one which was not walked. False: there is none."""
+        before = len(walk.trail)
+        while walk.trail and not walk.trail[-1].other_open:
+            walk.trail.pop()
+        if not walk.trail:
+            return False
+        turn = walk.trail[-1]
+        turn.choice, turn.other_open = not turn.choice, False
+        if walk.solver is not None:
+            walk.solver.pop(before - len(walk.trail) + 1)
+            walk.facts, walk.model = turn.facts, None
+            self._tell_turn(walk)
+        return True
 
     def _run_once(self, run: Callable[[], Any], walk: _Walk) -> Path:
         try:
             value = run()
-        except (Unsupported, TooManyPaths):
+        except (Unsupported, TooManyPaths, NotRepeatableError):
             raise
         except Exception as error:
             return Path(tuple(walk.decisions), None, error)
@@ -191,6 +288,12 @@ class Explorer:
         return list(self._walk(run, {}, with_solver=False))
 
 
+def _limits(timeout_ms: int) -> Any:
+    limits = z3.ParamsRef()
+    limits.set("timeout", timeout_ms)
+    return limits
+
+
 def _literal(formula: Any) -> tuple[Any, bool]:
     """The formula as (atom, True) or, if it is a negation, as (atom, False)."""
     positive = True
@@ -200,6 +303,14 @@ def _literal(formula: Any) -> tuple[Any, bool]:
     while z3.is_not(formula):
         formula, positive = formula.arg(0), not positive
     return formula, positive
+
+
+def _settled(formula: Any) -> bool | None:
+    """What a formula is that is plainly true or false: in one call to z3, where `is_true` and `is_false` take many."""
+    return _PLAIN.get(z3.Z3_get_bool_value(formula.ctx_ref(), formula.as_ast()))
+
+
+_PLAIN = {z3.Z3_L_TRUE: True, z3.Z3_L_FALSE: False}
 
 
 def _decision_tree(paths: list[Path], depth: int) -> Any:
@@ -212,15 +323,16 @@ def _decision_tree(paths: list[Path], depth: int) -> Any:
     atom = first.decisions[depth][0]
     when_true = _decision_tree([path for path in paths if path.decisions[depth][1]], depth + 1)
     when_false = _decision_tree([path for path in paths if not path.decisions[depth][1]], depth + 1)
-    if z3.is_false(when_false):
-        return z3.And(atom, when_true)
-    if z3.is_true(when_true):
-        return z3.Or(atom, when_false)
-    if z3.is_false(when_true):
-        return z3.And(z3.Not(atom), when_false)
-    if z3.is_true(when_false):
-        return z3.Or(z3.Not(atom), when_true)
-    return z3.If(atom, when_true, when_false)
+    if_true, if_false = _settled(when_true), _settled(when_false)
+    if if_false is False:
+        return both(atom, when_true)
+    if if_true is True:
+        return any_one(atom, when_false)
+    if if_true is False:
+        return both(opposite(atom), when_false)
+    if if_false is True:
+        return any_one(opposite(atom), when_true)
+    return chosen(atom, when_true, when_false)
 
 
 def truth(value: Any) -> Any:
@@ -241,6 +353,24 @@ def forget_everything() -> None:
     z3.z3._main_ctx = None  # z3 makes a new one when it is needed next
 
 
+# WHAT THE SOLVER IS ASKED ----------------------------------------------------------------------------------------
+
+CLAIM, BRANCH = "claim", "branch"  # can a claim fail, or a case be found? can a branch be taken?
+Listener = Callable[[str, list[Any], Any], None]  # (CLAIM or BRANCH, formulas, whether they can hold together)
+_listener: Listener | None = None
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Whatever a solver is asked inside, and what it answers, is told to the listener."""
+    global _listener
+    outer, _listener = _listener, listener
+    try:
+        yield
+    finally:
+        _listener = outer
+
+
 # The explorer of the proof that runs in this process; there is at most one.
 _current: Explorer | None = None
 
@@ -251,7 +381,8 @@ def exploring(explorer: Explorer) -> Iterator[Explorer]:
     global _current
     outer, _current = _current, explorer
     try:
-        yield explorer
+        with told_by_z3():
+            yield explorer
     finally:
         _current = outer
 

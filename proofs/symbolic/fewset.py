@@ -11,12 +11,13 @@ from typing import Any
 
 import z3
 
-from proofs.symbolic.boolean import SymBool
-from proofs.symbolic.explorer import Unsupported, current
-from proofs.symbolic.integer import SymInt, integer, ranks_before, term_of
-from proofs.symbolic.pages import few_pages
-from proofs.symbolic.record import optional, record
+from proofs.symbolic.boolean import SymBool, negation
+from proofs.symbolic.explorer import current
+from proofs.symbolic.integer import either, integer, ranks_before, same
+from proofs.symbolic.pages import SymPages, few_pages, holds_page
+from proofs.symbolic.record import are_twins, optional, record
 from proofs.symbolic.shape import Shape
+from proofs.symbolic.terms import any_one, both, implied, opposite
 
 FEW_PAGES = 2
 HIGHEST_PAGE = 2**31 - 2
@@ -51,26 +52,26 @@ class FewSet:
 
     def every(self, holds: Callable[[Any], Any]) -> SymBool:
         """Whether `holds` is true of each member."""
-        return SymBool(z3.And(*(z3.Implies(there, self._formula(holds, one)) for there, one in self.members)))
+        return SymBool(both(*(implied(there, self._formula(holds, one)) for there, one in self.members)))
 
     def some(self, holds: Callable[[Any], Any]) -> SymBool:
         """Whether `holds` is true of at least one member."""
-        return SymBool(z3.Or(*(z3.And(there, self._formula(holds, one)) for there, one in self.members)))
+        return SymBool(any_one(*(both(there, self._formula(holds, one)) for there, one in self.members)))
 
     def every_pair(self, holds: Callable[[Any, Any], Any]) -> SymBool:
         """Whether `holds` is true of each two different members, in either order."""
         claims = [
-            z3.Implies(z3.And(there, other_there), self._formula(holds, one, other))
+            implied(both(there, other_there), self._formula(holds, one, other))
             for there, one in self.members
             for other_there, other in self.members
             if one is not other
         ]
-        return SymBool(z3.And(*claims))
+        return SymBool(both(*claims))
 
     def only(self, holds: Callable[[Any], Any]) -> Any:
         """The member of which `holds` is true, or None: a branch for each member."""
         for there, one in self.members:
-            if SymBool(z3.And(there, self._formula(holds, one))):
+            if SymBool(both(there, self._formula(holds, one))):
                 return one
         return None
 
@@ -78,27 +79,31 @@ class FewSet:
         """Of the members of which `holds` is true the one of smallest rank, or None: branches for each member."""
         best = None
         for there, one in self.members:
-            asked = SymBool(z3.And(there, self._formula(holds, one)))
+            asked = SymBool(both(there, self._formula(holds, one)))
             if asked and (best is None or SymBool(ranks_before(rank(one), rank(best)))):
                 best = one
         return best
 
     def kept(self, holds: Callable[[Any], Any]) -> FewSet:
         """The set of those members of which `holds` is true."""
-        members = tuple((z3.And(there, self._formula(holds, one)), one) for there, one in self.members)
+        members = tuple((both(there, self._formula(holds, one)), one) for there, one in self.members)
         return FewSet(members, self.shape, self.name)
 
     def count(self) -> Any:
         """How many members there are. Two that are equal are one, as in any set."""
         number: Any = 0
         for place, (there, one) in enumerate(self.members):
-            twins = [z3.And(other_there, self._are_equal(one, other)) for other_there, other in self.members[:place]]
-            number = SymInt(z3.If(z3.And(there, z3.Not(z3.Or(*twins))), 1, 0), 0, 1) + number
+            twins = [both(other_there, self._are_equal(one, other)) for other_there, other in self.members[:place]]
+            number = either(both(there, opposite(any_one(*twins))), 1, 0) + number
         return number
 
     def _are_equal(self, one: Any, other: Any) -> Any:
         names = self.shape.ranges
-        return z3.And(*(term_of(getattr(one, name)) == term_of(getattr(other, name)) for name in names))
+        return both(*(same(getattr(one, name), getattr(other, name)) for name in names))
+
+    def gathered(self, pages_of: Callable[[Any], Any]) -> SymPages:
+        """All pages that any member has, of those that `pages_of` says it has."""
+        return SymPages(lambda asked: self.some(lambda member: SymBool(holds_page(pages_of(member), asked))).formula)
 
     def added(self, member: Any) -> FewSet:
         """The set with one more record."""
@@ -110,12 +115,24 @@ class FewSet:
             return self
         rest = tuple((there, one) for there, one in self.members if one is not member)
         if len(rest) == len(self.members):
-            raise Unsupported("removing a record that is no member")
+            return self.kept(lambda one: negation(are_twins(self.shape, one, member)))
         return FewSet(rest, self.shape, self.name)
 
     def has(self, member: Any) -> SymBool:
         """Whether this very record is a member."""
-        return SymBool(z3.Or(*(there for there, one in self.members if one is member)))
+        return SymBool(any_one(*(there for there, one in self.members if one is member)))
+
+    def equals(self, other: FewSet) -> SymBool:
+        """Whether both have the same members."""
+        return SymBool(both(self._is_within(other), other._is_within(self)))
+
+    def _is_within(self, other: FewSet) -> Any:
+        return both(
+            *(
+                implied(there, any_one(*(both(also, self._are_equal(one, two)) for also, two in other.members)))
+                for there, one in self.members
+            )
+        )
 
     def candidate(self, name: str) -> Any:
         """Something that may be a member or not. Each name takes the next, from the first on again after the last."""

@@ -7,12 +7,16 @@ by. Such a field is *lazy*: it is worked out when it is read, which is a branch 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import z3
 
-from proofs.symbolic.boolean import SymBool
-from proofs.symbolic.integer import SymInt, integer
+from proofs.symbolic.boolean import SymBool, all_of
+from proofs.symbolic.explorer import Unsupported
+from proofs.symbolic.integer import SymInt, integer, same
+from proofs.symbolic.shape import Shape
+from proofs.symbolic.terms import opposite
 
 
 def record(kind: type, values: dict[str, Any], lazy: dict[str, Callable[[], Any]]) -> Any:
@@ -35,6 +39,13 @@ def kind_of(value: Any) -> type:
     """The class of a dataclass instance, as it was asked for: a record with lazy fields is of a class of its own."""
     kind = type(value)
     return kind.__mro__[1] if "__new__" in vars(kind) else kind
+
+
+def are_twins(shape: Shape, one: Any, other: Any) -> Any:
+    """Whether two records of this shape have the same values in all fields, so that a frozenset has but one of them."""
+    if shape.pages:
+        raise Unsupported("whether two records have the same pages")
+    return all_of(*(getattr(one, field.name) == getattr(other, field.name) for field in fields(shape.kind)))
 
 
 def _property(read: Callable[[], Any]) -> property:
@@ -70,7 +81,7 @@ class SymWord:
     def __eq__(self, other: object) -> SymBool:  # type: ignore[override]
         if other not in self.vocabulary:
             return SymBool(z3.BoolVal(False))
-        return SymBool(self.place.term == self.vocabulary.index(str(other)))
+        return SymBool(same(self.place, self.vocabulary.index(str(other))))
 
     def __ne__(self, other: object) -> SymBool:  # type: ignore[override]
-        return SymBool(z3.Not((self == other).formula))
+        return SymBool(opposite((self == other).formula))

@@ -1,13 +1,16 @@
-"""Sequences: short ones of arbitrary records, and ones that a proof never looks into.
+"""Sequences: short ones of arbitrary records, long ones that are seen at their front, and ones that nobody looks into.
 
-The specification walks through its sequences (misses, regions) with Python's own loops, so a proof that looks into one
-is bounded by its length. That it was looked into is noted: such a theorem has to state its bound.
+The specification walks through its sequences (misses, regions) with Python's own loops, so a proof that looks into
+one is bounded by its length. That it was looked into is noted: such a theorem has to state its bound. Where members are
+only taken from the front and put behind the last, the sequence may be of any length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+
+import z3
 
 from proofs.symbolic.boolean import SymBool
 from proofs.symbolic.explorer import Unsupported, current
@@ -24,7 +27,7 @@ class FewSequence:
     def _taken(self) -> tuple[Any, ...]:
         current().looked_into.add(self.name)
         taken = 0
-        while taken < len(self.members) and SymBool(self.length.term > taken):
+        while taken < len(self.members) and self.length > taken:
             taken += 1
         return self.members[:taken]
 
@@ -41,6 +44,52 @@ class FewSequence:
         return self is other or self._taken() == other
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class AnySequence:
+    """A tuple of any length of which the first member is known, if there is one, and the rest only moves as a whole.
+
+    It may be asked whether it has a member (a branch), for the first, and for what is behind the first. Who puts its
+    members into another tuple puts there one thing that stands for them all.
+    """
+
+    def __init__(self, name: str, first: Any) -> None:
+        self.name, self.first = name, first
+        self.members = Members(self)
+        self._has_member = SymBool(z3.Bool(f"{name}.has_member"))
+
+    def __bool__(self) -> bool:
+        return bool(self._has_member)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.members,))
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            if (place.start, place.stop, place.step) != (1, None, None):
+                raise Unsupported(f"{self.name}: any part but what is behind the first member")
+            return current().remember(("behind", id(self)), lambda: AnySequence(f"{self.name}.behind", None), self)
+        if place != 0 or self.first is None:
+            raise Unsupported(f"{self.name}: any member but the first")
+        return self.first
+
+    def __len__(self) -> int:
+        raise Unsupported(f"{self.name}: its length")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Members:
+    """All members of a sequence, in their order, as one thing."""
+
+    def __init__(self, of: AnySequence) -> None:
+        self._of = of
+
+    def __getattr__(self, name: str) -> Any:
+        raise Unsupported(f"{name} of all members at once")
 
 
 class Untouched:

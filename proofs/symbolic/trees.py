@@ -24,7 +24,8 @@ from proofs.measures import NOTHING, Above, Measured, Tree, always, combined, si
 from proofs.symbolic.boolean import SymBool, boolean
 from proofs.symbolic.choice import merged_number
 from proofs.symbolic.explorer import current, truth
-from proofs.symbolic.integer import SymInt, integer, term_of
+from proofs.symbolic.integer import SymInt, integer, same, unbound_integer
+from proofs.symbolic.terms import both, implied, opposite
 from proofs.world import FewWorld, World
 from spec.units import U64, U64_MAX
 
@@ -32,7 +33,7 @@ AN_END = -1  # the greatest end of nothing
 FEW_LEVELS = 2  # how many levels more than it needs a tree has in a small world
 
 
-OF_SEARCHES = ("ordered", "lowest", "highest", "touched")  # unknown where nothing is asked for
+OF_SEARCHES = ("ordered", "lowest", "highest", "touched", "size")  # unknown where nothing is asked for
 
 
 class AnyTree:
@@ -47,8 +48,8 @@ class AnyTree:
         self.red, self.summary = self.measured.red, self.measured.summary
         self.value = Interval(self._number("first"), self._number("last"), None)
         self._sides: tuple[AnyTree, AnyTree] | None = None
-        current().learn(z3.And(*(truth(claim) for claim in always(self.measured, asked))))
-        self._define(z3.Not(self.is_there.formula), NOTHING)
+        current().learn(both(*(truth(claim) for claim in always(self.measured, asked))))
+        self._define(opposite(self.is_there.formula), NOTHING)
         if levels:
             self.sides  # noqa: B018 (all of a small tree is made at once)
 
@@ -60,10 +61,8 @@ class AnyTree:
         for field in fields(Measured):
             mine, theirs = getattr(self.measured, field.name), getattr(wanted, field.name)
             if self.asked is not None or field.name not in OF_SEARCHES:
-                claims.append(
-                    mine.term == term_of(theirs) if isinstance(mine, SymInt) else truth(mine) == truth(theirs)
-                )
-        current().learn(z3.Implies(condition, z3.And(*claims)))
+                claims.append(same(mine, theirs) if isinstance(mine, SymInt) else truth(mine) == truth(theirs))
+        current().learn(implied(condition, both(*claims)))
 
     @property
     def sides(self) -> tuple[AnyTree, AnyTree]:
@@ -93,13 +92,13 @@ class AnyTree:
         return Tree(plain(self.red), plain(self.value), plain(self.summary), left, right)
 
 
-NUMBERS = ("black_height", "lowest", "highest", "greatest", "summary")
+NUMBERS = ("black_height", "lowest", "highest", "greatest", "summary", "size")
 
 
 def unknown(name: str) -> Measured:
     """What is known of a tree of which nothing is known."""
     known: dict[str, Any] = {
-        field.name: SymInt(z3.Int(f"{name}.{field.name}"), AN_END, U64)
+        field.name: unbound_integer(f"{name}.{field.name}", AN_END, U64)
         if field.name in NUMBERS
         else boolean(f"{name}.{field.name}")
         for field in fields(Measured)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,16 +9,16 @@ from typing import Any
 import spec.memslots.set_region
 import spec.step
 from proofs import claims
-from proofs.bugs import with_effect
-from proofs.claims import accepted, after, outcome
+from proofs.bugs import with_check, with_effect
+from proofs.claims import accepted, after, is_one_outcome, others_are_untouched, seen
 from proofs.invariants import MODES, same_but_log, same_log_at, valid
 from proofs.requests import set_region
-from proofs.sets import has
-from proofs.symbolic.boolean import all_of, any_of, implies, merged, negation
+from proofs.symbolic.boolean import all_of, implies, merged, negation
 from proofs.theorem import Bug, Patch, Theorem
 from proofs.world import LAST_PAGE, World
 from spec.memslots.set_region import (
     MAX_SLOT_PAGES,
+    PAGES,
     SET_REGION,
     SetRegion,
     is_create,
@@ -53,6 +52,7 @@ def any_change(world: World) -> dict[str, Any]:
 
 
 def is_accepted_in_a_valid_vm(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    """The VM is valid, and the request breaks no rule."""
     return all_of(valid(profile, vm), accepted(profile, vm, request))
 
 
@@ -60,30 +60,36 @@ def is_accepted(asked: Callable[[Vm, SetRegion], Any]) -> Callable[..., Any]:
     """The hypotheses: a valid VM, an accepted request, and that it is of one kind."""
 
     def given(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+        """The VM is valid, the request breaks no rule, and is of this kind:"""
         return all_of(is_accepted_in_a_valid_vm(profile, vm, request), merged(asked)(vm, request))
 
     return given
 
 
 def deletes(vm: Vm, request: SetRegion) -> bool:
+    """The request deletes a slot."""
     return is_delete(request)
 
 
 def changes_flags(vm: Vm, request: SetRegion) -> bool:
+    """The request changes nothing of its slot but the flags."""
     old = slot_named(vm, request.slot)
     return not is_delete(request) and old is not None and not is_move(vm, request) and request.flags != old.flags
 
 
 def changes_nothing(vm: Vm, request: SetRegion) -> bool:
+    """The request asks for what is there already."""
     old = slot_named(vm, request.slot)
     return not is_delete(request) and old is not None and not is_move(vm, request) and request.flags == old.flags
 
 
 def is_rejected_in_a_valid_vm(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    """The VM is valid, and the request breaks a rule."""
     return all_of(valid(profile, vm), negation(accepted(profile, vm, request)))
 
 
 def is_valid(profile: Profile, vm: Vm, **rest: Any) -> Any:
+    """The VM is valid. The request is any."""
     return valid(profile, vm)
 
 
@@ -96,18 +102,8 @@ def state_is_the_same(profile: Profile, vm: Vm, request: SetRegion, **rest: Any)
 
 
 def outcome_is_the_first_broken_rule(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
-    answer = outcome(profile, vm, request)
-    checks = operation_of(request).checks
-    if not isinstance(answer, Rejected):
-        return isinstance(answer, Done) and accepted(profile, vm, request)
-    place = next(i for i, check in enumerate(checks) if check.rule is answer.rule)
-    earlier = [negation(check.is_broken(profile, vm, request)) for check in checks[:place]]
-    return all_of(*earlier, checks[place].is_broken(profile, vm, request))
-
-
-def others_are_untouched(profile: Profile, vm: Vm, request: SetRegion, other: Slot, **rest: Any) -> Any:
-    is_named = all_of(other.space == space_of(request.slot), other.id == id_of(request.slot))
-    return any_of(negation(has(vm.slots, other)), is_named, has(after(profile, vm, request).slots, other))
+    was = seen(profile, vm, request)
+    return all_of(isinstance(was.outcome, Done | Rejected), is_one_outcome(was, profile, vm, request))
 
 
 def modes_and_files_are_untouched(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
@@ -165,10 +161,13 @@ def flags_keep_the_rest(profile: Profile, vm: Vm, request: SetRegion, **rest: An
     )
 
 
-def nothing_is_different(profile: Profile, vm: Vm, request: SetRegion, page: int, **rest: Any) -> Any:
+def nothing_is_different(profile: Profile, vm: Vm, request: SetRegion, page: int, other: Slot) -> Any:
     old = slot_named(vm, request.slot)
     new = slot_named(after(profile, vm, request), request.slot)
-    return old is not None and new is not None and all_of(same_but_log(old, new), same_log_at(old, new, page))
+    if old is None or new is None:
+        return False
+    rest = others_are_untouched(profile, vm, request, other)
+    return all_of(same_but_log(old, new), same_log_at(old, new, page), rest)
 
 
 # PLANTED BUGS ----------------------------------------------------------------------------------------------------
@@ -239,25 +238,42 @@ def npages_is_off_by_one(profile: Profile, vm: Vm, request: SetRegion) -> tuple[
 
 
 def any_total(world: World) -> dict[str, Any]:
-    """How many slots there are, how many pages they have together, and how many a new slot has."""
+    """A change, how many slots there are beside the one that it names, and how many pages these have together."""
     return {
+        "profile": world.profile(),
+        "vm": world.vm(),
+        "request": set_region(world),
         "count": world.integer("count", 0, 2**64),
         "total": world.integer("total", 0, 2**128),
-        "more": world.integer("more", 0, 2**64),
     }
 
 
-def fits_the_names(count: int, total: int, more: int) -> Any:
-    """Names are unique (MEMSLOT.UNIQUE), so a new slot finds fewer than all; each has at most so many pages."""
+def fits_the_names(profile: Profile, vm: Vm, request: SetRegion, count: int, total: int) -> Any:
+    """The request breaks no rule. Names are unique (MEMSLOT.UNIQUE), so that the other slots are fewer than there are
+    names; and they have no more pages than slots can have.
+    """
     return all_of(
+        accepted(profile, vm, request),
         count < SPACES_AT_MOST * NUMBERS_AT_MOST,
         total <= count * MAX_SLOT_PAGES,
-        more <= MAX_SLOT_PAGES,
     )
 
 
-def total_stays_below(count: int, total: int, more: int) -> Any:
-    return all_of(total + more < U64, total + more <= (count + 1) * MAX_SLOT_PAGES)
+def total_stays_below(profile: Profile, vm: Vm, request: SetRegion, count: int, total: int) -> Any:
+    """With the pages that are asked for the total is below 2^64, and no more than one more slot can have; the name is
+    one of those that were counted.
+    """
+    more = page_of(request.size)
+    return all_of(
+        total + more < U64,
+        total + more <= (count + 1) * MAX_SLOT_PAGES,
+        space_of(request.slot) < SPACES_AT_MOST,
+        id_of(request.slot) < NUMBERS_AT_MOST,
+    )
+
+
+def nobody_counts(profile: Profile, vm: Vm, request: SetRegion) -> bool:
+    return False
 
 
 # THEOREMS --------------------------------------------------------------------------------------------------------
@@ -289,7 +305,8 @@ THEOREMS = (
     ),
     about_changes(
         "ONE_OUTCOME",
-        "Each request has exactly one outcome: the first rule that it breaks, or its effect if it breaks none.",
+        "A request that breaks a rule is rejected by the first that it breaks and changes nothing; any other is done, "
+        "and the VM after it is that of its effect.",
         SLOT_CHECKS,
         "one outcome",
         is_valid,
@@ -298,7 +315,7 @@ THEOREMS = (
     ),
     about_changes(
         "OTHERS",
-        "A change leaves every slot alone but the one that it names.",
+        "A change leaves every slot alone but the one that it names, and adds no other.",
         ("KVM.SLOT.DELETE_EXISTS",),
         "others untouched",
         is_accepted_in_a_valid_vm,
@@ -365,17 +382,14 @@ THEOREMS = (
     ),
     Theorem(
         "CHANGE.TOTAL_PAGES",
-        "The pages of all slots together stay below 2^64: there are fewer than 2^31 names, and a slot has fewer than "
-        "2^31 pages.",
+        "The pages of all slots together stay below 2^64: a change that is accepted names one of fewer than 2^31 "
+        "names, and asks for fewer than 2^31 pages, so that as many pages as slots can have stay as many.",
         ("KVM.SLOT.TOTAL_PAGES",),
         ("set_region",),
         "total of pages",
         any_total,
         fits_the_names,
         total_stays_below,
-        Bug(
-            "slot words have 64 bits, so that there are more names",
-            (Patch(sys.modules[__name__], "SPACES_AT_MOST", 2**48),),
-        ),
+        Bug("nobody asks how many pages a slot has", (with_check(SET_REGION, PAGES, nobody_counts),)),
     ),
 )

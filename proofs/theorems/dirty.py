@@ -10,10 +10,9 @@ import spec.memslots.access
 import spec.memslots.clear_dirty_log
 import spec.memslots.set_region
 from proofs.bugs import with_effect
-from proofs.claims import accepted, after, outcome
+from proofs.claims import accepted, after, others_are_untouched, outcome
 from proofs.invariants import is_logged, logs_stay_inside, same_but_log, same_log_at, valid
 from proofs.requests import REQUESTS
-from proofs.sets import has
 from proofs.symbolic.boolean import all_of, any_of, merged, negation
 from proofs.theorem import Bug, Patch, Theorem
 from proofs.world import LAST_PAGE, World
@@ -22,7 +21,7 @@ from spec.memslots.clear_dirty_log import CLEAR_DIRTY_LOG, ClearDirtyLog
 from spec.memslots.get_dirty_log import GET_DIRTY_LOG, GetDirtyLog
 from spec.memslots.lookup import access_stops_at, slot_holding
 from spec.memslots.set_region import SetRegion
-from spec.memslots.slot import Slot, Vm, has_flag, id_of, slot_named, space_of
+from spec.memslots.slot import Slot, Vm, has_flag, slot_named
 from spec.outcome import DirtyPages, Done, Outcome
 from spec.pages import NO_PAGES, Pages
 from spec.profile import Profile
@@ -49,6 +48,7 @@ def any_request(operation: str) -> Callable[[World], dict[str, Any]]:
 
 
 def is_accepted_in_a_valid_vm(profile: Profile, vm: Vm, request: Any, **rest: Any) -> Any:
+    """The VM is valid, and the request breaks no rule."""
     return all_of(valid(profile, vm), accepted(profile, vm, request))
 
 
@@ -63,11 +63,13 @@ def keeps_logging(profile: Profile, vm: Vm, request: SetRegion, page: int, **res
 
 
 def page_is_logged(vm: Vm, request: SetRegion, page: int) -> Any:
+    """The page is in the log of the slot that the request names."""
     old = slot_named(vm, request.slot)
     return False if old is None else is_logged(old, page)
 
 
 def starts_to_log(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> Any:
+    """The VM is valid, the request is accepted and asks for a log, and the slot has none yet."""
     return all_of(
         is_accepted_in_a_valid_vm(profile, vm, request),
         request.size > 0,
@@ -77,11 +79,13 @@ def starts_to_log(profile: Profile, vm: Vm, request: SetRegion, **rest: Any) -> 
 
 
 def no_log_yet(vm: Vm, request: SetRegion) -> bool:
+    """The slot that the request names keeps no log, or does not exist yet."""
     old = slot_named(vm, request.slot)
     return old is None or old.dirty is None
 
 
 def logs_are_inside_before(profile: Profile, vm: Vm, request: Any, page: int, **rest: Any) -> Any:
+    """Before the request, the page is in no log of a slot that does not have it."""
     return all_of(is_accepted_in_a_valid_vm(profile, vm, request), logs_stay_inside(vm, page))
 
 
@@ -158,12 +162,6 @@ def mark_is_exact(profile: Profile, vm: Vm, request: VcpuWrite, page: int, other
         return False
     written = page_of(request.gpa) - slot.base_gfn
     return all_of(is_logged(left, page) == any_of(is_logged(slot, page), page == written), same_but_log(slot, left))
-
-
-def others_keep_their_log(profile: Profile, vm: Vm, request: Any, other: Slot, **rest: Any) -> Any:
-    """Every slot but the one that the call names is still there as it was."""
-    is_named = all_of(other.space == space_of(request.slot), other.id == id_of(request.slot))
-    return any_of(negation(has(vm.slots, other)), is_named, has(after(profile, vm, request).slots, other))
 
 
 def logs_are_inside_after(profile: Profile, vm: Vm, request: Any, page: int, **rest: Any) -> Any:
@@ -347,7 +345,7 @@ THEOREMS = (
         (),
         "others untouched",
         is_accepted_in_a_valid_vm,
-        others_keep_their_log,
+        others_are_untouched,
         Bug("the neighbour in the next address space is lost", (with_effect(GET_DIRTY_LOG, get_forgets_the_slot),)),
     ),
     about(
@@ -357,7 +355,7 @@ THEOREMS = (
         (),
         "others untouched",
         is_accepted_in_a_valid_vm,
-        others_keep_their_log,
+        others_are_untouched,
         Bug(
             "the neighbour in the next address space is lost",
             (with_effect(CLEAR_DIRTY_LOG, clear_forgets_the_neighbour),),

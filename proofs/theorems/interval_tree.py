@@ -23,7 +23,7 @@ from proofs.world import FewWorld, World
 from spec.units import U64_MAX
 
 LEVELS = 2
-BOUND = f"trees of at most {LEVELS} levels, in which all steps are run together"
+BOUND = f"trees of at most {LEVELS} levels: all steps are run together, and each looks at what the one before has left"
 
 # INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
 
@@ -60,6 +60,7 @@ def is_sound(tree: Any, asked: Interval, **rest: Any) -> Any:
 
 
 def may_be_sound(tree: Any, asked: Interval, **rest: Any) -> Any:
+    """The tree, which may be empty, is in order, and its summaries are exact."""
     known = measured(tree, asked)
     return all_of(known.ordered, known.exact)
 
@@ -71,6 +72,7 @@ def keeps_its_rules(tree: Any, asked: Interval, **rest: Any) -> Any:
 
 
 def has_a_node_and_keeps_its_rules(tree: Any, asked: Interval, **rest: Any) -> Any:
+    """The tree is not empty, and keeps its rules."""
     return all_of(measured(tree, asked).is_there, keeps_its_rules(tree, asked))
 
 
@@ -390,8 +392,8 @@ THEOREMS = (
     ),
     about(
         "SEARCH.START",
-        "What ends a search before it begins, the greatest end of all or the least first, ends it only where nothing "
-        "overlaps.",
+        "The two tests that end a search before it begins, of the greatest end of all and of the least first, end it "
+        "only where nothing overlaps.",
         "search",
         any_search,
         may_be_sound,

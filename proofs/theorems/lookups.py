@@ -8,7 +8,7 @@ from typing import Any
 import spec.memslots.lookup
 from proofs.bugs import with_check, with_effect
 from proofs.claims import accepted, after, outcome
-from proofs.invariants import same_but_log, valid
+from proofs.invariants import same_but_log, same_log_at, valid
 from proofs.requests import find_slot, lookup
 from proofs.sets import has
 from proofs.symbolic.boolean import all_of, merged, negation
@@ -45,22 +45,28 @@ def any_lookup(world: World) -> dict[str, Any]:
 
 
 def any_find(world: World) -> dict[str, Any]:
-    return {"profile": world.profile(), "vm": world.vm(), "request": find_slot(world)}
+    """A slot word, and some page of a slot."""
+    page = world.integer("page", 0, LAST_PAGE)
+    return {"profile": world.profile(), "vm": world.vm(), "request": find_slot(world), "page": page}
 
 
 def it_holds_the_gfn(profile: Profile, vm: Vm, one: Slot, gfn: int) -> Any:
+    """The VM is valid, and one of its slots has the guest page."""
     return all_of(valid(profile, vm), has(vm.slots, one), merged(slot_contains)(one, gfn))
 
 
 def slot_contains(slot: Slot, gfn: int) -> bool:
+    """The guest page belongs to the slot."""
     return slot.contains(gfn)
 
 
 def is_answered(profile: Profile, vm: Vm, request: Any, **rest: Any) -> Any:
+    """The VM is valid, and the request breaks no rule."""
     return all_of(valid(profile, vm), accepted(profile, vm, request))
 
 
 def is_valid(profile: Profile, vm: Vm, **rest: Any) -> Any:
+    """The VM is valid. The request is any."""
     return valid(profile, vm)
 
 
@@ -97,8 +103,11 @@ def bytes_up_to_last_follow(profile: Profile, vm: Vm, request: Lookup, byte: int
     if byte < request.gpa or byte > answer.last:
         return request.gpa <= answer.last
     there = outcome(profile, vm, replace(request, gpa=byte))
+    slot = slot_holding(vm, request.space, request.gpa)
     return isinstance(there, Located) and all_of(
-        there.host - answer.host == byte - request.gpa, there.last == answer.last
+        there.host - answer.host == byte - request.gpa,
+        there.last == answer.last,
+        slot is not None and answer.last == slot.last_gpa(),
     )
 
 
@@ -116,17 +125,23 @@ def rejection_says_why(profile: Profile, vm: Vm, request: Lookup, **rest: Any) -
     return all_of(isinstance(answer, Located), negation(blocked))
 
 
-def found_slot_has_the_name(profile: Profile, vm: Vm, request: FindSlot) -> Any:
+def found_slot_is_shown(profile: Profile, vm: Vm, request: FindSlot, page: int) -> Any:
     answer = outcome(profile, vm, request)
-    if not isinstance(answer, Slots) or len(answer.slots) != 1:
+    slot = slot_named(vm, request.slot)
+    if slot is None or not isinstance(answer, Slots) or len(answer.slots) != 1:
         return False
     (view,) = answer.slots
     return all_of(
         after(profile, vm, request) is vm,
         view.space == space_of(request.slot),
         view.id == id_of(request.slot),
+        view.first == slot.base_gfn * PAGE_SIZE,
+        view.last == (slot.base_gfn + slot.npages) * PAGE_SIZE - 1,
         view.first <= view.last,
         view.last < U64 - PAGE_SIZE,
+        view.host == slot.hva,
+        view.flags == slot.flags,
+        same_log_at(view, slot, page),
     )
 
 
@@ -182,7 +197,7 @@ THEOREMS = (
     ),
     Theorem(
         "LOOKUP.CONTIGUOUS",
-        "Up to the last byte that a lookup reports, guest bytes follow each other in host memory.",
+        "Up to the last byte that a lookup reports, the slot's last, guest bytes follow each other in host memory.",
         ("KVM.ACCESS.MAPPED",),
         ("lookup",),
         "gfn to hva inside",
@@ -204,13 +219,14 @@ THEOREMS = (
     ),
     Theorem(
         "LOOKUP.NAMED",
-        "The slot found for a slot word is the one of that address space and number; finding it changes nothing.",
+        "The slot found for a slot word is the one of that address space and number, shown with its pages, host "
+        "address, flags and log; finding it changes nothing.",
         ("KVM.LOOKUP.NAMED",),
         ("find_slot",),
         "unique names",
         any_find,
         is_answered,
-        found_slot_has_the_name,
+        found_slot_is_shown,
         Bug("the number is always looked for in address space 0", (with_effect(FIND_SLOT, finds_in_space_0),)),
     ),
 )

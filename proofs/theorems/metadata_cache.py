@@ -5,7 +5,7 @@
 the request. `CACHE.SERVES` says what follows: a cached entry serves each byte of the part as a lookup would.
 
 The model's own code runs: `MetadataCache`, `Run.area_trouble`, `DeviceMachine`. What a search finds is said, not run,
-as in `translate_2016`; a request does not run queues, which is `CACHE.FILL`'s subject.
+as in `LOOP.*`; a request does not run queues, which is `CACHE.FILL`'s subject.
 """
 
 from __future__ import annotations
@@ -36,15 +36,12 @@ from proofs.theorems.translate_2016 import (
 from proofs.world import World
 from spec.profile import Profile
 from spec.units import U64_MAX
-from spec.vhost.device import ACCESS_PLATFORM, INDIRECT, LOG_ALL, RECEIVE, TRANSMIT, VERSION_1
-from spec.vhost.features import SetFeatures
+from spec.vhost.device import RECEIVE, TRANSMIT
 from spec.vhost.ring import LARGEST_RING, SetRingSize
 
 PARTS = (DESC, AVAIL, USED)
 LARGEST_PART = 16 * LARGEST_RING
 SIZES = (0, 1, 2, 3, LARGEST_RING, LARGEST_RING + 1)
-BITS = (LOG_ALL, INDIRECT, VERSION_1, ACCESS_PLATFORM, 1)
-BITS_BOUND = "the feature bits of this line in any combination, with and without one that is not offered"
 REGIONS_BOUND = "tables of no regions: they go into the new container only, for which something stands in"
 PASSES_BOUND = "the first two passes of a lookup: no later one is at the part's first byte, as the second is not"
 SIZES_BOUND = f"sizes {', '.join(map(str, SIZES))}: the size is looked at only when the cache was dropped"
@@ -102,15 +99,13 @@ def any_size_request(world: World) -> dict[str, Any]:
     return {**any_request("set_ring_size", world), "which": world.integer("which", 0, len(SIZES) - 1)}
 
 
-def any_features_request(world: World) -> dict[str, Any]:
-    return {**any_request("set_features", world), "bits": tuple(world.boolean(f"bit{i}") for i in range(len(BITS)))}
-
-
 def anything(**case: Any) -> Any:
+    """Nothing is assumed."""
     return True
 
 
 def fits_in_the_space(table: Any, addr: Any, length: Any, **rest: Any) -> Any:
+    """The table is one that a device can have, and the ring's part lies below 2^64."""
     return is_a_table(table, addr, length)
 
 
@@ -132,10 +127,12 @@ def permits(entry: Any, part: Any) -> Any:
 
 
 def permits_access(entry: Any, access: int) -> Any:
+    """The entry permits the access."""
     return entry.perm // access % 2 == 1
 
 
 def is_cached_rightly(table: Any, addr: Any, length: Any, part: Any, cached: Any, address: Any) -> Any:
+    """The cached entry is right, and the address lies in the ring's part."""
     in_part = all_of(addr <= address, address <= addr + length - 1)
     return all_of(is_a_table(table, addr, length), is_right(table, addr, length, part, cached), in_part)
 
@@ -170,8 +167,8 @@ class Container:
     def in_list(self) -> Iterator[Map]:
         return iter(self._members)
 
-    def __len__(self) -> int:
-        return len(self._members)
+    def has_room_for_one(self, most: Any) -> bool:
+        return bool(most > len(self._members))
 
 
 def fixed(number: Any, numbers: tuple[int, ...]) -> int:
@@ -283,11 +280,6 @@ def size_leaves_no_stale_entry(request: Any, which: Any, **case: Any) -> Any:
     size = SIZES[fixed(which, tuple(range(len(SIZES))))]
     sized = SetRingSize(readable=request.readable, queue=request.queue, size=size)
     return request_leaves_no_stale_entry(sized, **case)
-
-
-def features_leave_no_stale_entry(request: Any, bits: Any, **case: Any) -> Any:
-    features = sum(bit for bit, is_set in zip(BITS, bits, strict=True) if is_set)
-    return request_leaves_no_stale_entry(SetFeatures(readable=request.readable, features=features), **case)
 
 
 # PLANTED BUGS ----------------------------------------------------------------------------------------------------
@@ -405,9 +397,6 @@ THEOREMS = (
             "a queue gets a new IOTLB and keeps its cache",
             (Patch(DeviceMachine, "_replace_iotlb", replaces_and_keeps),),
         ),
-        inputs=any_features_request,
-        holds=features_leave_no_stale_entry,
-        bound=BITS_BOUND,
     ),
     kept(
         "reset_owner",

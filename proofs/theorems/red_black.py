@@ -53,10 +53,12 @@ def any_first(world: World) -> dict[str, Any]:
 
 
 def anything(**case: Any) -> Any:
+    """Nothing is assumed."""
     return True
 
 
 def is_there(tree: Any, **rest: Any) -> Any:
+    """There is a node."""
     return measured(tree).is_there
 
 
@@ -237,10 +239,12 @@ def nothing_to_repair(tree: Any, above: Any, **rest: Any) -> Any:
 
 
 def is_below_no_red(tree: Any, above: Any, **rest: Any) -> Any:
+    """There is a tree, and no red node above it."""
     return all_of(measured(tree).is_there, any_of(negation(is_any_above(above)), is_black(above)))
 
 
 def is_black(above: Any) -> Any:
+    """What is above is a black node."""
     return False if above is None else negation(above.red)
 
 

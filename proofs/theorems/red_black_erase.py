@@ -1,6 +1,6 @@
 """Erasing from a red-black tree of any size: what is taken out, what takes its place, and how the shape is mended.
 
-As in `red_black`, each step runs on an arbitrary subtree, and where it ends in another one, that is seen and not
+As with insertions, each step runs on an arbitrary subtree, and where it ends in another one, that is seen and not
 followed. A node between two others is replaced by the next one in order, which may be any way down: that one, and the
 node it hangs below, are arbitrary as well.
 """
@@ -48,7 +48,7 @@ def any_side(on_the_left: bool, world: World) -> dict[str, Any]:
 
 
 def has_an_end(tree: Any, **rest: Any) -> Any:
-    """All is well formed, and the root has a child at most."""
+    """All is well formed, and the root has at most one child."""
     sides = [measured(side(tree, left)).is_there for left in (True, False)]
     return all_of(measured(tree).is_there, measured(tree).balanced, negation(all_of(*sides)))
 
@@ -93,6 +93,7 @@ def lacks_a_black_node(tree: Any, on_the_left: Any, **rest: Any) -> Any:
 
 
 def is_well_formed(tree: Any, **rest: Any) -> Any:
+    """The tree is well formed by itself: no red node below a red one, as many black ones on each way down."""
     return measured(tree).balanced
 
 
@@ -292,8 +293,8 @@ def about(
 THEOREMS = (
     about(
         "OUT",
-        "A node with a child at most is taken out, and nothing else: the child is where it was. If it was black, each "
-        "way there passes one black node less, and the repair begins there; if it was red, all is well formed.",
+        "A node with at most one child is taken out, and nothing else: the child is where it was. If it was black, "
+        "each way there passes one black node less, and the repair begins there; if it was red, all is well formed.",
         any_place,
         has_an_end,
         is_taken_out,

@@ -1,39 +1,48 @@
-"""The models' steps end where the specification's effect does: for the same slots and the same request.
+"""The machines do to slots what the specification does: the commuting square of a change of slots, for both machines.
 
-The model's own code decides what kind of change a request is, makes the new copy and walks through all steps. Logs are
-left out here; that a machine keeps them right is tested against the specification.
+The machine's own code runs from the request to the outcome: it decides what kind of change a request is, allocates,
+binds, walks through all steps, rolls back, gives back. For any number of slots in any number of address spaces, all
+logs included; what trees and arrays answer is theirs to prove (`proofs/machines.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from model.memslots import array, machine
+from model.memslots import machine
+from model.memslots.array import ArrayWriter
 from model.memslots.machine import REGION_ARGUMENTS, Machine
-from model.memslots.protocol import DELETE, MOVE, Change, OneSet, SlotCopy, TwoSets, Writer, invalid_copy, searched
-from proofs.as_slots import AsSlots
-from proofs.claims import accepted, after
-from proofs.copyable import Copyable
-from proofs.invariants import memfd_fields_agree, names_are_unique, slots_are_disjoint, slots_are_well_formed
-from proofs.requests import set_region
+from model.memslots.memory import Memory
+from model.memslots.protocol import NO_BITMAP, Change, SlotCopy, TwoSets, Writer
+from proofs.machines import Start, copies_after, ran, vm_of
+from proofs.squares import (
+    any_request,
+    copy_named,
+    is_accepted,
+    is_idle,
+    is_memory_in_order,
+    is_rejected,
+    nothing_changes,
+    slots_are_as_before,
+    square,
+)
 from proofs.symbolic.boolean import all_of, merged, negation
-from proofs.symbolic.explorer import current, is_exploring
 from proofs.theorem import Bug, Patch, Theorem
-from proofs.theorems.two_sets import COPY_SHAPE, HIGHEST_ADDRESS, are_sane, run
-from proofs.world import LAST_PAGE, World
+from proofs.world import World
 from spec.memslots import set_region as region
-from spec.memslots.lookup import slot_holding
 from spec.memslots.set_region import SetRegion
-from spec.memslots.slot import Slot, Vm, id_of, slot_named, space_of
-from spec.outcome import Done, Rejected
-from spec.profile import Profile
-from spec.sets import every, only
+from spec.memslots.slot import LOG_DIRTY_PAGES, has_flag, id_of, space_of
+from spec.outcome import Rejected
+from spec.pages import NO_PAGES
+from spec.sets import only
 from spec.step import operation_of
-from spec.units import address_of, page_of
+from spec.units import U16_MAX, address_of
 
-FIELDS = ("space", "id", "base_gfn", "npages", "hva", "flags", "memfd", "memfd_page")
+LATEST_FAILURE = 2**63  # far more allocations than any change makes: one that is not reached does not fail
+
 DECIDED_BY_KIND = (
     region.DELETE_EXISTS,
     region.MEMFD_FIXED,
@@ -42,131 +51,23 @@ DECIDED_BY_KIND = (
     region.READONLY_FIXED,
 )
 
-# INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
+# HYPOTHESES AND CLAIMS -------------------------------------------------------------------------------------------
 
 
-def any_request(world: World) -> dict[str, Any]:
-    """The copies of an address space, a request for it, addresses for new copies, a page, a slot number."""
-    return {
-        "profile": world.profile(),
-        "members": world.set_of("copy", COPY_SHAPE),
-        "files": world.vm().memfds,
-        "request": set_region(world),
-        "address": world.integer("address", 1, HIGHEST_ADDRESS),
-        "stand_in": world.integer("stand_in", 1, HIGHEST_ADDRESS),
-        "gfn": world.integer("gfn", 0, LAST_PAGE),
-        "number": world.integer("number", 0, 2**16 - 1),
-    }
-
-
-def vm_of(members: Any, files: Any) -> Vm:
-    """The VM that the specification sees; in a proof, always the same one for the same set."""
-
-    def make() -> Vm:
-        return Vm(slots=AsSlots(members), memfds=files)  # type: ignore[arg-type]
-
-    if not is_exploring():
-        return make()
-    vm: Vm = current().remember(("vm", id(members)), make, members)
-    return vm
-
-
-def is_sane(
-    profile: Profile, members: Any, files: Any, request: SetRegion, address: int, stand_in: int, **rest: Any
-) -> Any:
-    """The slots are valid, all of the request's address space, and new copies have addresses of their own."""
-    vm = vm_of(members, files)
-    space = space_of(request.slot)
-    return all_of(
-        slots_are_well_formed(profile, vm),
-        slots_are_disjoint(vm),
-        names_are_unique(vm),
-        memfd_fields_agree(vm),
-        are_sane(members),
-        address != stand_in,
-        every(members, lambda copy: all_of(copy.space == space, copy.address != address, copy.address != stand_in)),
-    )
-
-
-def is_accepted(profile: Profile, members: Any, files: Any, request: SetRegion, **rest: Any) -> Any:
-    sane = is_sane(profile=profile, members=members, files=files, request=request, **rest)
-    return all_of(sane, accepted(profile, vm_of(members, files), request))
-
-
-def has_good_arguments(profile: Profile, members: Any, files: Any, request: SetRegion, **rest: Any) -> Any:
+def has_good_arguments(start: Start, request: SetRegion, **rest: Any) -> Any:
     """Nothing is wrong with the request as such: the slot is looked up next."""
-    sane = is_sane(profile=profile, members=members, files=files, request=request, **rest)
-    vm = vm_of(members, files)
-    return all_of(sane, *(negation(check.is_broken(profile, vm, request)) for check in REGION_ARGUMENTS))
+    vm = vm_of(start)
+    broken = (merged(check.is_broken)(start.profile, vm, request) for check in REGION_ARGUMENTS)
+    return all_of(is_idle(start, **rest), *(negation(claim) for claim in broken))
 
 
-# CLAIMS ----------------------------------------------------------------------------------------------------------
-
-
-def copy_named(members: Any, number: int) -> SlotCopy | None:
-    found: SlotCopy | None = only(members, lambda copy: copy.id == number)
-    return found
-
-
-def members_after(writer: Writer, start: TwoSets, request: SetRegion, address: int, stand_in: int) -> Any:
-    """The active set when the model is done with a request."""
-    old = copy_named(start.active.members, id_of(request.slot))
-    kind = machine.kind_of(request, old)
-    if isinstance(kind, Done):
-        return start.active.members
-    assert isinstance(kind, str)
-    maker: Any = SimpleNamespace(memory=SimpleNamespace(allocate=lambda: address))
-    new = None if kind == DELETE else Machine._new_copy(maker, request)
-    between = invalid_copy(old, stand_in) if kind in (MOVE, DELETE) and old is not None else None
-    _, end = run(writer.set_slot(start, Change(kind, old, new, between)))
-    return end.active.members
-
-
-def same(slot: Slot | None, copy: SlotCopy | None) -> Any:
-    """Whether the specification's slot and the model's copy are the same slot."""
-    if slot is None or copy is None:
-        return slot is None and copy is None
-    return all_of(*(getattr(slot, field) == getattr(copy, field) for field in FIELDS), not copy.invalid)
-
-
-def answers_are_the_same(
-    profile: Profile, files: Any, request: SetRegion, gfn: int, number: int, before: Any, changed: Any
-) -> Any:
-    """Whether the specification's slots after the request answer as the model's: by page and by number."""
-    vm = after(profile, vm_of(before, files), request)
-    space = space_of(request.slot)
-    return all_of(merged(same_by_page)(vm, changed, space, gfn), merged(same_by_number)(vm, changed, space, number))
-
-
-def same_by_page(vm: Vm, changed: Any, space: int, gfn: int) -> Any:
-    return same(slot_holding(vm, space, address_of(gfn)), searched(changed, gfn))
-
-
-def same_by_number(vm: Vm, changed: Any, space: int, number: int) -> Any:
-    return same(slot_named(vm, space * 2**16 + number), copy_named(changed, number))
-
-
-def two_sets_end_as_the_spec(
-    profile: Profile, members: Any, files: Any, request: SetRegion, address: int, stand_in: int, gfn: int, number: int
-) -> Any:
-    start = TwoSets(OneSet(0, members, 0), OneSet(1, members, 0))
-    changed = members_after(Writer(2), start, request, address, stand_in)
-    return answers_are_the_same(profile, files, request, gfn, number, members, changed)
-
-
-def array_ends_as_the_spec(
-    profile: Profile, members: Any, files: Any, request: SetRegion, address: int, stand_in: int, gfn: int, number: int
-) -> Any:
-    start = TwoSets(OneSet(0, Copyable(members), 0), array.no_array(1))
-    changed = members_after(array.ArrayWriter(2), start, request, address, stand_in)
-    return answers_are_the_same(profile, files, request, gfn, number, members, changed)
-
-
-def kind_says_what_the_rules_say(profile: Profile, members: Any, files: Any, request: SetRegion, **rest: Any) -> Any:
+def kind_says_what_the_rules_say(start: Start, request: SetRegion, **rest: Any) -> Any:
     """The model rejects by a rule about the existing slot exactly if the specification does, and by the same rule."""
-    vm = vm_of(members, files)
-    kind = machine.kind_of(request, copy_named(members, id_of(request.slot)))
-    broken = {check.rule: check.is_broken(profile, vm, request) for check in operation_of(request).checks}
+    vm = vm_of(start)
+    space, number = space_of(request.slot), id_of(request.slot)
+    old = only(start.copies, lambda copy: copy.space == space and copy.id == number)
+    kind = machine.kind_of(request, old)
+    broken = {check.rule: check.is_broken(start.profile, vm, request) for check in operation_of(request).checks}
     rules = [rule for rule in broken if rule in DECIDED_BY_KIND]
     if not isinstance(kind, Rejected):
         return all_of(*(negation(broken[rule]) for rule in rules))
@@ -174,19 +75,50 @@ def kind_says_what_the_rules_say(profile: Profile, members: Any, files: Any, req
     return all_of(broken[kind.rule], *(negation(broken[rule]) for rule in rules[:place]))
 
 
-# PLANTED BUGS ----------------------------------------------------------------------------------------------------
+def any_request_and_name(world: World) -> dict[str, Any]:
+    """Any machine and request, and the name of a slot."""
+    names = {name: world.integer(name, 0, U16_MAX) for name in ("space", "number")}
+    return SAME_INPUTS(world) | names
 
 
-def copy_of_one_page_more(self: Any, request: SetRegion) -> SlotCopy:
-    return SlotCopy(
-        address=self.memory.allocate(),
-        space=space_of(request.slot),
-        id=id_of(request.slot),
-        base_gfn=page_of(request.gpa),
-        npages=page_of(request.size) + 1,
-        hva=request.hva,
-        flags=request.flags,
+def bindings_are_those_of_the_slots(start: Start, request: SetRegion, space: int, number: int, **rest: Any) -> Any:
+    """The trees of the guest memory files hold of each slot the range that it is bound to, and the index knows it."""
+    made, _ = ran("tree", start, request)
+    return merged(is_bound_as_it_says)(made, start, space, number)
+
+
+def is_bound_as_it_says(made: Machine, start: Start, space: int, number: int) -> Any:
+    bindings: Any = made.bindings
+    held, place = bindings.range_of((space, number)), bindings.place_of((space, number))
+    copy = copy_named(copies_after(made, start), space, number)
+    if copy is None or copy.memfd < 0:
+        return held is None and place is None
+    if held is None or place is None:
+        return False
+    first = copy.memfd_page
+    return all_of(held[0] == copy.memfd, held[1] == first, held[2] == first + copy.npages - 1)
+
+
+def any_failing_request(world: World) -> dict[str, Any]:
+    """Any machine and request, and which allocation from now on fails: one that the change makes, or a later one."""
+    return any_request_and_name(world) | {"fail_at": world.integer("fail_at", 1, LATEST_FAILURE)}
+
+
+def nothing_is_lost_or_left(kind: str, start: Start, request: SetRegion, fail_at: int, **rest: Any) -> Any:
+    """For want of memory the change is refused, nothing is different after it, and nothing is left allocated."""
+    start = replace(start, fail_at=fail_at)
+    made, answer = ran(kind, start, request)
+    if not isinstance(answer, Rejected):
+        return made.memory.fail_at is not None  # it did not need that much
+    return all_of(
+        answer.rule is region.NO_MEMORY,
+        slots_are_as_before(made, start, rest["other"], rest["page"]),
+        is_memory_in_order(made, start, rest["address"]),
+        merged(is_bound_as_it_says)(made, start, rest["space"], rest["number"]),
     )
+
+
+# PLANTED BUGS ----------------------------------------------------------------------------------------------------
 
 
 def size_may_change(request: SetRegion, old: SlotCopy | None) -> Any:
@@ -195,44 +127,127 @@ def size_may_change(request: SetRegion, old: SlotCopy | None) -> Any:
     return KIND_OF(request, old)
 
 
-KIND_OF = machine.kind_of
-TOO_LONG = Bug("a new copy has a page too many", (Patch(Machine, "_new_copy", copy_of_one_page_more),))
+def nothing_is_in_the_way(self: Machine, request: SetRegion) -> bool:
+    return False
 
+
+def every_change_gets_a_new_bitmap(self: Machine, old: SlotCopy | None, new: SlotCopy) -> int:
+    if not has_flag(new.flags, LOG_DIRTY_PAGES) or self.settings.dirty_ring > 0:
+        return NO_BITMAP
+    return self.memory.allocate_bitmap(NO_PAGES)
+
+
+def rolls_nothing_back(self: Writer, state: TwoSets, change: Change) -> Any:
+    return state
+    yield  # a generator of no steps
+
+
+def array_is_published_all_the_same(self: Any, state: TwoSets, change: Change) -> Any:
+    return (yield from ARRAY_SET_SLOT(self, state, replace(change, prepare_fails=False)))
+
+
+def keeps_what_it_should_free(self: Memory, address: int) -> None:
+    return None
+
+
+KIND_OF = machine.kind_of
+ARRAY_SET_SLOT = ArrayWriter.set_slot
+IN_THE_WAY = Bug("what is in the way is not looked for", (Patch(Machine, "_is_in_the_way", nothing_is_in_the_way),))
+NEW_BITMAP = Bug(
+    "every change that logs gets a new, empty bitmap",
+    (Patch(Machine, "bitmap_for", every_change_gets_a_new_bitmap),),
+)
+ROLLS_NOTHING_BACK = Bug("nothing is rolled back", (Patch(Writer, "roll_back", rolls_nothing_back),))
+PUBLISHED_ALL_THE_SAME = Bug(
+    "the changed array is published although the preparation failed",
+    (Patch(ArrayWriter, "set_slot", array_is_published_all_the_same),),
+)
+UNBOUND = Bug("what a slot was bound to stays bound", (Patch(Machine, "_unbind", lambda self, space, number: None),))
+NOT_FREED = Bug(
+    "the bitmap of a failed change is not given back",
+    (Patch(Machine, "free_fresh_bitmap", lambda self, old, bitmap: None),),
+)
+LEAK = Bug("no bitmap is given back", (Patch(Memory, "free_bitmap", keeps_what_it_should_free),))
 
 # THEOREMS --------------------------------------------------------------------------------------------------------
 
+RULES = tuple(check.rule.id for check in region.CHECKS)
+SAME_INPUTS = any_request("set_region")
 
-def about(name: str, sentence: str, given: Callable[..., Any], holds: Callable[..., Any], bug: Bug) -> Theorem:
-    rules = tuple(rule.id for rule in DECIDED_BY_KIND)
-    bound = "one address space, without logs"
+
+def about(
+    name: str,
+    sentence: str,
+    given: Callable[..., Any],
+    holds: Callable[..., Any],
+    bug: Bug,
+    inputs: Callable[[World], dict[str, Any]] = SAME_INPUTS,
+) -> Theorem:
     return Theorem(
-        f"REFINES.{name}", sentence, rules, ("set_region",), "refines the spec", any_request, given, holds, bug, bound
+        f"REFINES.SET_REGION.{name}",
+        sentence,
+        RULES,
+        ("set_region",),
+        "refines the spec",
+        inputs,
+        given,
+        holds,
+        bug,
+    )
+
+
+def for_a_machine(kind: str, accepted: Bug, rejected: Bug, no_memory: Bug) -> tuple[Theorem, ...]:
+    return (
+        about(
+            f"ACCEPTED.{kind.upper()}",
+            f"Where the specification accepts a change so does the {kind} machine; after all its steps the slots are "
+            "the specification's, in every address space, each with its log page for page, and it has exactly the "
+            "bitmaps that its slots have.",
+            is_accepted,
+            partial(square, kind),
+            accepted,
+        ),
+        about(
+            f"REJECTED.{kind.upper()}",
+            f"Where the specification rejects a change so does the {kind} machine, by the same rule, the first that is "
+            "broken; slots, logs and bitmaps are then what they were, also where half of it was done.",
+            is_rejected,
+            partial(nothing_changes, kind),
+            rejected,
+        ),
+        about(
+            f"NO_MEMORY.{kind.upper()}",
+            f"Whichever allocation fails, the {kind} machine refuses the change for want of memory; slots, logs and "
+            "bindings are then what they were, and no bitmap is left over.",
+            is_accepted,
+            partial(nothing_is_lost_or_left, kind),
+            no_memory,
+            any_failing_request,
+        ),
     )
 
 
 THEOREMS = (
+    *for_a_machine("tree", LEAK, ROLLS_NOTHING_BACK, NOT_FREED),
+    *for_a_machine("array", NEW_BITMAP, IN_THE_WAY, PUBLISHED_ALL_THE_SAME),
     about(
-        "TWO_SETS",
-        "After all steps of an accepted change, the two sets give for each page and each number the "
-        "specification's slot.",
-        is_accepted,
-        two_sets_end_as_the_spec,
-        TOO_LONG,
+        "BINDINGS",
+        "After any change, accepted or not, guest memory files hold exactly the ranges that slots are bound to (of the "
+        "tree machine: kernels with arrays have no such files).",
+        is_idle,
+        bindings_are_those_of_the_slots,
+        UNBOUND,
+        any_request_and_name,
     ),
-    about(
-        "ARRAY",
-        "After all steps of an accepted change, the published array gives for each page and each number the "
-        "specification's slot.",
-        is_accepted,
-        array_ends_as_the_spec,
-        TOO_LONG,
-    ),
-    about(
-        "KIND",
-        "The models reject a request for what it would change of its slot exactly where the specification does, by the "
-        "same rule.",
-        has_good_arguments,
-        kind_says_what_the_rules_say,
-        Bug("the size may change", (Patch(machine, "kind_of", size_may_change),)),
+    replace(
+        about(
+            "KIND",
+            "The models reject a request for what it would change of its slot exactly where the specification does, by "
+            "the same rule.",
+            has_good_arguments,
+            kind_says_what_the_rules_say,
+            Bug("the size may change", (Patch(machine, "kind_of", size_may_change),)),
+        ),
+        id="REFINES.KIND",
     ),
 )

@@ -10,14 +10,16 @@ import spec.memslots.set_region
 from proofs.bugs import with_check, with_effect, without_check
 from proofs.claims import accepted, after
 from proofs.invariants import (
+    MODES,
+    bound_files_exist,
     bound_ranges_are_apart,
     bound_ranges_fit,
-    lies_within_the_width,
     logs_are_kept_where_asked,
     memfd_fields_agree,
     names_are_unique,
     slots_are_disjoint,
     slots_are_well_formed,
+    slots_are_within_the_width,
     valid,
 )
 from proofs.requests import set_region
@@ -42,7 +44,7 @@ from spec.memslots.slot import LOG_DIRTY_PAGES, Slot, Vm, has_flag, id_of, slot_
 from spec.outcome import Done
 from spec.pages import NO_PAGES, Pages
 from spec.profile import Profile
-from spec.sets import added, every, only, some
+from spec.sets import added, kept, only, some
 from spec.units import U64, page_of
 
 
@@ -51,6 +53,7 @@ def any_change(world: World) -> dict[str, Any]:
 
 
 def is_accepted_in_a_valid_vm(profile: Profile, vm: Vm, request: SetRegion) -> Any:
+    """The VM is valid, and the request breaks no rule."""
     return all_of(valid(profile, vm), accepted(profile, vm, request))
 
 
@@ -67,14 +70,12 @@ def slots_are_well_formed_after(profile: Profile, vm: Vm, request: SetRegion) ->
 
 
 def valid_and_within_the_width(profile: Profile, vm: Vm, request: SetRegion) -> Any:
-    return all_of(
-        is_accepted_in_a_valid_vm(profile, vm, request),
-        every(vm.slots, lambda slot: lies_within_the_width(profile, slot)),
-    )
+    """Before the change, every slot ends within the guest's physical address width, where there is one."""
+    return all_of(is_accepted_in_a_valid_vm(profile, vm, request), slots_are_within_the_width(profile, vm))
 
 
 def slots_are_within_the_width_after(profile: Profile, vm: Vm, request: SetRegion) -> Any:
-    return every(after(profile, vm, request).slots, lambda slot: lies_within_the_width(profile, slot))
+    return slots_are_within_the_width(profile, after(profile, vm, request))
 
 
 def logs_are_kept_where_asked_after(profile: Profile, vm: Vm, request: SetRegion) -> Any:
@@ -82,6 +83,7 @@ def logs_are_kept_where_asked_after(profile: Profile, vm: Vm, request: SetRegion
 
 
 def valid_with_memfds_apart(profile: Profile, vm: Vm, request: SetRegion) -> Any:
+    """Before the change, no page of a guest memory file belongs to two slots."""
     return all_of(is_accepted_in_a_valid_vm(profile, vm, request), bound_ranges_are_apart(vm))
 
 
@@ -91,11 +93,18 @@ def memfds_are_right_after(profile: Profile, vm: Vm, request: SetRegion) -> Any:
 
 
 def valid_with_memfds_long_enough(profile: Profile, vm: Vm, request: SetRegion) -> Any:
-    return all_of(is_accepted_in_a_valid_vm(profile, vm, request), bound_ranges_fit(vm))
+    """Before the change, every slot on a guest memory file lies within the file, and the file exists."""
+    return all_of(is_accepted_in_a_valid_vm(profile, vm, request), bound_files_exist(vm), bound_ranges_fit(vm))
 
 
 def bound_ranges_fit_after(profile: Profile, vm: Vm, request: SetRegion) -> Any:
-    return bound_ranges_fit(after(profile, vm, request))
+    changed = after(profile, vm, request)
+    return all_of(bound_files_exist(changed), bound_ranges_fit(changed))
+
+
+def only_slots_change(profile: Profile, vm: Vm, request: SetRegion) -> Any:
+    changed = after(profile, vm, request)
+    return all_of(changed.memfds is vm.memfds, *(getattr(changed, mode) == getattr(vm, mode) for mode in MODES))
 
 
 # PLANTED BUGS ----------------------------------------------------------------------------------------------------
@@ -137,6 +146,11 @@ def offset_is_forgotten(profile: Profile, vm: Vm, request: SetRegion) -> bool:
     if not binds_memfd(vm, request) or file is None:
         return False
     return bool(page_of(request.size) > file.npages)
+
+
+def files_are_forgotten(profile: Profile, vm: Vm, request: SetRegion) -> tuple[Vm, Done]:
+    changed, answer = set_region_effect(profile, vm, request)
+    return replace(changed, memfds=kept(vm.memfds, lambda memfd: False)), answer
 
 
 # THEOREMS --------------------------------------------------------------------------------------------------------
@@ -247,7 +261,7 @@ THEOREMS = (
     ),
     about_set_region(
         "MEMFD_INSIDE",
-        "After any accepted change, every slot on a guest memory file lies within the file.",
+        "After any accepted change, every slot on a guest memory file lies within the file, and the file exists.",
         ("KVM.SLOT.MEMFD_RANGE", "KVM.SLOT.MEMFD_OFFSET"),
         "memfd bindings",
         valid_with_memfds_long_enough,
@@ -256,5 +270,14 @@ THEOREMS = (
             "the offset into the file is forgotten when its end is checked",
             (with_check(SET_REGION, MEMFD_RANGE, offset_is_forgotten),),
         ),
+    ),
+    about_set_region(
+        "ONLY_SLOTS",
+        "A change of slots changes no guest memory file and no mode of the VM.",
+        (),
+        "others untouched",
+        is_accepted_in_a_valid_vm,
+        only_slots_change,
+        Bug("the files are forgotten", (with_effect(SET_REGION, files_are_forgotten),)),
     ),
 )

@@ -20,7 +20,7 @@ from proofs.theorems.two_sets import COPY_SHAPE, are_apart
 from proofs.world import LAST_PAGE, World
 
 MOST = 4
-BOUND = f"at most {MOST} slots in the array"
+BOUND = f"at most {MOST} slots in the array: its loops are run as they are"
 
 # INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
 
@@ -47,16 +47,19 @@ def is_sorted(copies: tuple[SlotCopy, ...], count: int, used: int, **rest: Any) 
 
 
 def can_be_added(copies: tuple[SlotCopy, ...], new: SlotCopy, count: int, used: int, **rest: Any) -> Any:
+    """The array is sorted and has room, and the new copy shares no page with those that are in use."""
     clear = [implies(i < count, are_apart(copies[i], new)) for i in range(MOST)]
     return all_of(is_sorted(copies, count, used), count < MOST, *clear)
 
 
 def can_be_replaced(copies: tuple[SlotCopy, ...], new: SlotCopy, count: int, place: int, used: int, **rest: Any) -> Any:
+    """The array is sorted, and the new copy shares no page with any but the one in its place."""
     clear = [implies(all_of(i < count, place != i), are_apart(copies[i], new)) for i in range(MOST)]
     return all_of(is_sorted(copies, count, used), place < count, *clear)
 
 
 def can_be_deleted(copies: tuple[SlotCopy, ...], count: int, place: int, used: int, **rest: Any) -> Any:
+    """The array is sorted, and the copy to be deleted is one of those that are in use."""
     return all_of(is_sorted(copies, count, used), place < count)
 
 

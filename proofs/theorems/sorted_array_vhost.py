@@ -6,7 +6,6 @@ another one is not followed: what is true there is what the next step relies on.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +51,7 @@ def is_among(pieces: Any, address: Any, start: Any, end: Any) -> Any:
 
 
 def is_being_searched(pieces: Any, address: Any, start: Any, end: Any) -> Any:
+    """The array is sorted, and the region looked for is between the bounds of the search, if it is there."""
     return all_of(is_sorted(pieces), is_among(pieces, address, start, end))
 
 
@@ -66,6 +66,7 @@ def is_found_among_disjoint(pieces: Any, address: Any, place: Any) -> Any:
 
 
 def is_found(pieces: Any, address: Any, place: Any) -> Any:
+    """The array is sorted, no region ends before it begins, and the search has come down to one place."""
     ends = every(pieces, lambda i, piece: piece.first <= piece.last)
     return all_of(is_sorted(pieces), ends, is_among(pieces, address, place, place))
 
@@ -184,8 +185,11 @@ def takes_one_byte_more(array: SortedArray, address: int) -> Any:
     return entry if (entry.first + entry.size) % U64 >= address else None
 
 
-def whatever(upper: Piece, lower: Piece) -> Any:
-    return True
+def ends_one_byte_early(self: SortedArray, first: int, last: int) -> Any:
+    place = self.place_of(first)
+    if place < length_of(self.entries) and self.entries[place].last > first:
+        return self.entries[place]
+    return None
 
 
 # THEOREMS --------------------------------------------------------------------------------------------------------
@@ -208,11 +212,11 @@ THEOREMS = (
     about(
         "DISJOINT",
         "Where no two regions overlap, the array finds the region that holds a byte, which is the only one, and "
-        "nothing if none does: what the tree finds. Where they overlap it is not.",
+        "nothing if none does, as the tree does.",
         any_found,
         is_found_among_disjoint,
         finds_the_only_one,
-        Bug("regions may overlap", (Patch(sys.modules[__name__], "are_apart", whatever),)),
+        Bug("the last byte of a region is not found", (Patch(SortedArray, "find", ends_one_byte_early),)),
     ),
     about(
         "IN_BOUNDS",

@@ -92,6 +92,7 @@ def is_leftmost(table: Any, one: Any, is_found: Any, first: Any, last: Any) -> A
 
 
 def touches(one: Any, first: Any, last: Any) -> Any:
+    """The region has a byte in the range."""
     return all_of(one.first <= last, first <= one.last)
 
 
@@ -101,6 +102,7 @@ def is_before_all(table: Any, one: Any, asked: Callable[[Any], Any]) -> Any:
 
 
 def is_not_after(one: Any, other: Any) -> Any:
+    """One region counts before the other: by its first byte, then by its age."""
     return any_of(one.first < other.first, all_of(one.first == other.first, one.born <= other.born))
 
 
@@ -186,6 +188,60 @@ def is_right_answer(answer: Any, one: Any, addr: Any, length: Any, access: int, 
     return all_of(made.first == addr, made.last == addr + length - 1, made.host == (one.host + addr - one.first) % U64)
 
 
+def any_later_pass(world: World) -> dict[str, Any]:
+    """A pass from any address on, with any number of bytes behind it in any number of segments; what it finds."""
+    return {
+        "addr": world.integer("addr", 0, U64_MAX),
+        "done": world.integer("done", 0, U64_MAX),
+        "length": world.integer("length", 1, U64_MAX),
+        "used": world.integer("used", 0, MOST_SEGMENTS),
+        "room": world.integer("room", 1, MOST_SEGMENTS),
+        "writes": world.boolean("writes"),
+        "first": world.integer("first", 0, U64_MAX),
+        "last": world.integer("last", 0, U64_MAX),
+        "host": world.integer("host", 0, U64_MAX),
+    }
+
+
+def something_is_left(
+    addr: Any, done: Any, length: Any, used: Any, room: Any, first: Any, last: Any, **rest: Any
+) -> Any:
+    """There are bytes left, and room; the entry that is found has the address, and permits what is asked."""
+    return all_of(done < length, used < room, first <= addr, addr <= last)
+
+
+def later_segment_is_right(
+    addr: Any, done: Any, length: Any, used: Any, room: Any, writes: Any, first: Any, last: Any, host: Any
+) -> Any:
+    """The segment ends with its entry, or with the last byte that is left to do; the next pass begins behind it."""
+    entry = Region(first, last, last - first + 1, host, READ + WRITE, 0)
+    access = WRITE if writes else READ
+    made = loops.one_pass(lambda *_: entry, MAPPED, addr, done, used, U64_MAX, length, access, room)
+    if not isinstance(made, loops.Made):
+        return False
+    left = length - done
+    ends = all_of(any_of(made.segment.last == last, made.segment.last == addr + left - 1))
+    return all_of(
+        ends,
+        made.segment.first == addr,
+        made.segment.last <= last,
+        made.segment.last <= addr + left - 1,
+        made.segment.host == (host + addr - first) % U64,
+        made.addr == last + 1,
+        made.done == done + (last + 1 - addr),
+    )
+
+
+def forgets_what_is_done(*arguments: Any) -> Any:
+    """The segment ends where the whole length from here on would."""
+    addr, length = arguments[2], arguments[6]
+    made = ONE_PASS(*arguments)
+    if not isinstance(made, loops.Made):
+        return made
+    size = made.addr - addr
+    return loops.Made(Segment(addr, addr + min(length, size) - 1, made.segment.host), made.entry, made.addr, made.done)
+
+
 def stopped(answer: Any, rule: Any, address: Any) -> Any:
     """Whether the loop stopped at this byte, for this rule."""
     return all_of(answer.rule is rule, answer.at == address) if isinstance(answer, Faulted) else False
@@ -224,7 +280,7 @@ def is_one_byte_off(find: Any, missing: Any, addr: Any, length: Any, access: Any
     return Translated(tuple(Segment(one.first, one.last, one.host + 1) for one in answer.segments))
 
 
-LOOP, LOOP_2016 = loops.translate, loops.translate_2016
+LOOP, LOOP_2016, ONE_PASS = loops.translate, loops.translate_2016, loops.one_pass
 
 # THEOREMS --------------------------------------------------------------------------------------------------------
 
@@ -267,6 +323,18 @@ THEOREMS = (
         is_a_table,
         pass_is_right,
         Bug("segments are one byte further in host memory", (Patch(loops, "translate", is_one_byte_off),)),
+    ),
+    Theorem(
+        "LOOP.SEGMENT",
+        "Each pass, however many bytes are behind it, makes the segment that ends with its entry or with the last byte "
+        "that is left, and the next one begins behind the entry.",
+        (),
+        ("translate",),
+        "entry of each byte",
+        any_later_pass,
+        something_is_left,
+        later_segment_is_right,
+        Bug("bytes that are done are counted again", (Patch(loops, "one_pass", forgets_what_is_done),)),
     ),
     about(
         "OF_2016",

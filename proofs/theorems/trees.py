@@ -1,4 +1,8 @@
-"""What is true of every tree, by induction: what the proofs about trees of any size may take for granted."""
+"""What is true of every tree, by induction: what the proofs about trees of any size may take for granted.
+
+These theorems are about what the proofs measure (`proofs.measures`). No model runs in them, and what their planted bugs
+break is a measure.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,7 @@ def any_exchange(world: World) -> dict[str, Any]:
 
 
 def is_true_of_both(asked: Interval, left: Measured, right: Measured, root: Any, **rest: Any) -> Any:
+    """There is a root, and what is always true is true of both of its sides."""
     return all_of(measures.measured(root).is_there, *always(left, asked), *always(right, asked))
 
 
@@ -88,8 +93,9 @@ def wants_one_colour(node: Any, left: Measured, right: Measured, asked: Interval
 THEOREMS = (
     Theorem(
         "TREE.ALWAYS",
-        "Of every tree: if some interval in it does not end before a range, then one overlaps the range or one begins "
-        "after it; exact summaries are the greatest end below; the number of black nodes is none or more.",
+        "What proofs measure of a tree is so of every tree: if some interval in it does not end before a range, then "
+        "one overlaps the range or one begins after it; exact summaries are the greatest end below; the number of "
+        "black nodes is none or more.",
         (),
         ("measure",),
         "every tree",
@@ -100,8 +106,9 @@ THEOREMS = (
     ),
     Theorem(
         "TREE.CONTEXT",
-        "A tree in which a subtree is exchanged for another with the same intervals in order and as many black nodes "
-        "on each way, well formed and exact, and red only if the old one was, is as good as before.",
+        "By what proofs measure of it, a tree in which a subtree is exchanged for another with the same intervals in "
+        "order and as many black nodes on each way, well formed and exact, and red only if the old one was, is as good "
+        "as before.",
         (),
         ("measure",),
         "every tree",

@@ -26,7 +26,6 @@ from model.memslots.protocol import (
     TwoSets,
     VcpuCache,
     Writer,
-    invalid_copy,
     searched,
 )
 from proofs.sets import every_pair, has
@@ -97,7 +96,6 @@ def any_idle_sets(world: World) -> dict[str, Any]:
         "generation": world.integer("generation", 0, IN_PROGRESS // 2),
         "spaces": world.integer("spaces", 1, U16_MAX + 1),
         "gfn": world.integer("gfn", 0, LAST_PAGE),
-        "gfn_before": world.integer("gfn_before", 0, LAST_PAGE),
     }
 
 
@@ -133,6 +131,7 @@ def can_be_changed(
 
 
 def has_two_spaces(spaces: int, **rest: Any) -> Any:
+    """The VM has two address spaces."""
     return spaces == 2
 
 
@@ -150,18 +149,17 @@ def change_of(kind: Kind, old: SlotCopy, new: SlotCopy, stand_in: int) -> Change
         kind.kind,
         old=None if kind.kind == CREATE else old,
         new=None if kind.kind == DELETE else new,
-        invalid=invalid_copy(old, stand_in) if kind.kind in (MOVE, DELETE) else None,
+        invalid=protocol.invalid_copy(old, stand_in) if kind.kind in (MOVE, DELETE) else None,
         prepare_fails=kind.fails,
     )
 
 
-def run(steps: Steps) -> tuple[list[TwoSets], TwoSets]:
-    """The state after each step, and the last one."""
-    seen: list[TwoSets] = []
+def run(steps: Steps) -> tuple[list[Step], TwoSets]:
+    """Each step, and the last state."""
+    seen: list[Step] = []
     try:
         while True:
-            step: Step = next(steps)
-            seen.append(step.state)
+            seen.append(next(steps))
     except StopIteration as done:
         return seen, done.value
 
@@ -174,6 +172,7 @@ class Run:
     change: Change
     seen: list[TwoSets]
     end: TwoSets
+    names: list[str]
 
     def states(self) -> list[TwoSets]:
         return [self.start, *self.seen, self.end]
@@ -185,6 +184,11 @@ class Run:
             if state.active is not used[-1]:
                 used.append(state.active)
         return used
+
+    def searched_sets(self) -> list[OneSet]:
+        """Every set that can be searched on the way, each once: a new generation makes no difference to a search."""
+        both = [one for state in self.states() for one in (state.active, state.inactive)]
+        return list({(id(one.members), id(one.last_used)): one for one in both}.values())
 
     def final_members(self) -> Any:
         """What the members are when the change has succeeded."""
@@ -198,8 +202,8 @@ class Run:
 def run_of(kind: Kind, inputs: dict[str, Any]) -> Run:
     start = idle(inputs["members"], inputs["used"], inputs["is_used"], inputs["generation"])
     change = change_of(kind, inputs["old"], inputs["new"], inputs["stand_in"])
-    seen, end = run(Writer(inputs["spaces"]).set_slot(start, change))
-    return Run(start, change, seen, end)
+    steps, end = run(Writer(inputs["spaces"]).set_slot(start, change))
+    return Run(start, change, [step.state for step in steps], end, [step.name for step in steps])
 
 
 # CLAIMS ----------------------------------------------------------------------------------------------------------
@@ -225,11 +229,10 @@ def sets_differ_in_one_slot(run: Run, address: int, **rest: Any) -> Any:
     is_changed = any_of(*(address == copy.address for copy in run.copies()))
     before = has_address(run.start.active.members, address)
     claims = []
-    for state in run.states():
-        for members in (state.active.members, state.inactive.members):
-            claims.append(any_of(is_changed, has_address(members, address) == before))
-            there = [has_address(members, copy.address) for copy in run.copies()]
-            claims += [negation(all_of(a, b)) for i, a in enumerate(there) for b in there[:i]]
+    for one in run.searched_sets():
+        claims.append(any_of(is_changed, has_address(one.members, address) == before))
+        there = [has_address(one.members, copy.address) for copy in run.copies()]
+        claims += [negation(all_of(a, b)) for i, a in enumerate(there) for b in there[:i]]
     return all_of(*claims)
 
 
@@ -239,14 +242,28 @@ def reader_finds_old_new_or_invalid(run: Run, gfn: int, **rest: Any) -> Any:
     after = searched(run.final_members(), gfn)
     is_other = before is not None and merged(has_another_number)(before, run.change)
     claims = []
-    for state in run.states():
-        for looked_in in (state.active, state.inactive):
-            claims.append(merged(cache_agrees)(looked_in, gfn))
-            as_before = merged(finds)(looked_in, gfn, before)
-            as_after = merged(finds)(looked_in, gfn, after)
-            in_between = merged(finds_stand_in)(looked_in, gfn, run.change)
-            claims += [any_of(as_before, as_after, in_between), implies(is_other, as_before)]
+    for looked_in in run.searched_sets():
+        claims.append(merged(cache_agrees)(looked_in, gfn))
+        as_before = merged(finds)(looked_in, gfn, before)
+        as_after = merged(finds)(looked_in, gfn, after)
+        in_between = merged(finds_stand_in)(looked_in, gfn, run.change)
+        claims += [any_of(as_before, as_after, in_between), implies(is_other, as_before)]
     return all_of(*claims)
+
+
+def nobody_finds_it_while_it_is_prepared(run: Run, gfn: int, **rest: Any) -> Any:
+    """While the writer prepares, no reader is left that finds a copy of the slot that it could use."""
+    prepared = [state for name, state in zip(run.names, run.seen, strict=True) if name == protocol.PREPARE]
+    claims = [merged(finds_no_usable)(state.active, gfn, run.change) for state in prepared]
+    return all_of(
+        len(prepared) == 1, *(all_of(not state.waiting, claim) for state, claim in zip(prepared, claims, strict=True))
+    )
+
+
+def finds_no_usable(looked_in: OneSet, gfn: int, change: Change) -> Any:
+    """Whether what a search finds, if it is of the changed slot, maps nothing."""
+    found = protocol.usable(protocol.slot_at(looked_in, gfn)[1])
+    return True if found is None else has_another_number(found, change)
 
 
 def is_same(one: SlotCopy | None, other: SlotCopy | None) -> Any:
@@ -286,23 +303,25 @@ def changed_id(change: Change) -> int:
     return present.id
 
 
-def vcpu_cache_is_right(run: Run, gfn: int, gfn_before: int, **rest: Any) -> Any:
-    """A virtual CPU fills its cache after any step; later, for any page, its answer is that of a search."""
-    used = run.active_sets()
-    return all_of(
-        *(
-            merged(answers_as_a_search)(earlier, later, gfn_before, gfn)
-            for i, earlier in enumerate(used)
-            for later in used[i:]
-        )
-    )
+def vcpu_cache_is_right(run: Run, gfn: int, used: SlotCopy, **rest: Any) -> Any:
+    """Whatever a virtual CPU cached: if in this set, a member of it; if in an earlier one, anything at all."""
+    sets = run.active_sets()
+    claims = []
+    for place, looked_in in enumerate(sets):
+        for cached in (used, *run.copies()):
+            cache = VcpuCache(cached, looked_in.generation)
+            claims.append(implies(has(looked_in.members, cached), merged(answers_as_a_search)(cache, looked_in, gfn)))
+        others = (VcpuCache(), *(VcpuCache(used, earlier.generation) for earlier in sets[:place]))
+        claims += [merged(answers_as_a_search)(cache, looked_in, gfn) for cache in others]
+    return all_of(*claims)
 
 
-def answers_as_a_search(earlier: OneSet, later: OneSet, gfn_before: int, gfn: int) -> Any:
-    """A virtual CPU's cache, filled in one set, gives the answer of a search in the later one."""
-    cache, _ = protocol.vcpu_slot_at(VcpuCache(), earlier, gfn_before)
-    _, answer = protocol.vcpu_slot_at(cache, later, gfn)
-    return is_same(answer, searched(later.members, gfn))
+def answers_as_a_search(cache: VcpuCache, looked_in: OneSet, gfn: int) -> Any:
+    """By way of its cache a virtual CPU finds what a search finds; a member or nothing is in the cache then."""
+    left, answer = protocol.vcpu_slot_at(cache, looked_in, gfn)
+    if not is_same(answer, searched(looked_in.members, gfn)):
+        return False
+    return all_of(left.generation == looked_in.generation, left.slot is None or has(looked_in.members, left.slot))
 
 
 def generations_grow(run: Run, generation: int, spaces: int, **rest: Any) -> Any:
@@ -392,6 +411,10 @@ def goes_on_all_the_same(self: Writer, state: TwoSets, change: Change) -> Steps:
     return (yield from SET_SLOT(self, state, replace(change, prepare_fails=False)))
 
 
+def stand_in_that_maps(old: SlotCopy, address: int) -> SlotCopy:
+    return replace(old, address=address)
+
+
 def cache_is_asked_by_its_first_page(looked_in: OneSet, gfn: int) -> tuple[OneSet, SlotCopy | None]:
     if looked_in.last_used is not None and looked_in.last_used.base_gfn <= gfn:
         return looked_in, looked_in.last_used
@@ -428,15 +451,19 @@ HALF_CHECKED_CACHE = Bug(
 
 def hypotheses(kind: Kind, also: Callable[..., Any] | None = None) -> Callable[..., Any]:
     def can_be_changed_so(**inputs: Any) -> Any:
+        """Nothing is being changed, and then one change of this kind begins."""
         sane = can_be_changed(kind, **inputs)
         return sane if also is None else all_of(sane, also(**inputs))
 
     return can_be_changed_so
 
 
-def claim(kind: Kind, holds: Callable[..., Any]) -> Callable[..., Any]:
+def claim(kind: Kind, holds: Callable[..., Any], sets_cache: bool) -> Callable[..., Any]:
+    """The claim about a run. Without `sets_cache` the caches of the two sets, which play no part in it, stay empty."""
+
     def holds_of_the_run(**inputs: Any) -> Any:
-        return holds(run=run_of(kind, inputs), **inputs)
+        is_used = inputs["is_used"] if sets_cache else False
+        return holds(run=run_of(kind, {**inputs, "is_used": is_used}), **inputs)
 
     holds_of_the_run.__wrapped__ = holds  # type: ignore[attr-defined]
     return holds_of_the_run
@@ -452,6 +479,7 @@ def for_each_kind(
     kinds: tuple[Kind, ...] = KINDS,
     bound: str = UNBOUNDED,
     also: Callable[..., Any] | None = None,
+    sets_cache: bool = True,
 ) -> tuple[Theorem, ...]:
     """One theorem for each kind of change. `other_bugs` are for kinds in which `bug` makes no difference."""
     return tuple(
@@ -463,7 +491,7 @@ def for_each_kind(
             invariant=invariant,
             inputs=any_idle_sets,
             given=hypotheses(kind, also),
-            holds=claim(kind, holds),
+            holds=claim(kind, holds, sets_cache),
             bug=dict(other_bugs).get(kind.name, bug),
             bound=bound,
         )
@@ -500,12 +528,21 @@ THEOREMS = (
         ("create", HALF_CHECKED_CACHE),
     ),
     *for_each_kind(
+        "PREPARE",
+        "while the writer prepares, no reader is left that finds a copy of the slot that maps anything.",
+        "what a reader finds",
+        nobody_finds_it_while_it_is_prepared,
+        Bug("the stand-in is not marked INVALID", (Patch(protocol, "invalid_copy", stand_in_that_maps),)),
+        kinds=KINDS[2:4],
+    ),
+    *for_each_kind(
         "VCPU",
         "a virtual CPU that fills its cache at any step never gets a stale answer from it at a later one.",
         "caches",
         vcpu_cache_is_right,
         BLIND_VCPU,
         ("create", HALF_CHECKED_VCPU),
+        sets_cache=False,
     ),
     *for_each_kind(
         "GENERATION",
@@ -520,7 +557,7 @@ THEOREMS = (
         "generations",
         generation_tells_the_space,
         SHARED_GENERATION,
-        bound="two address spaces, which is all that x86 has",
+        bound="two address spaces: x86 has no more",
         also=has_two_spaces,
     ),
     Theorem(

@@ -65,10 +65,12 @@ def is_delete(request: SetRegion) -> bool:
 
 
 def is_create(vm: Vm, request: SetRegion) -> bool:
+    """Whether the request makes a slot that is not there yet."""
     return request.size > 0 and slot_named(vm, request.slot) is None
 
 
 def is_move(vm: Vm, request: SetRegion) -> bool:
+    """Whether the request puts a slot to another guest address."""
     old = slot_named(vm, request.slot)
     return request.size > 0 and old is not None and page_of(request.gpa) != old.base_gfn
 

@@ -98,10 +98,15 @@ def used_ring_is_out_of_reach(profile: Profile, device: Device, request: SetBack
         return False
     used = queue_named(device, request).used
     for (offset, length), access in ((USED_FLAGS, WRITE), (USED_INDEX, READ)):
-        answer = translation(profile, device, used + offset, length, access, MOST_RING_SEGMENTS)[1]
-        if not isinstance(answer, Translated) or len(answer.segments) > 1:
+        if field_is_out_of_reach(profile, device, used + offset, length, access):
             return True
     return False
+
+
+def field_is_out_of_reach(profile: Profile, device: Device, address: int, length: int, access: int) -> bool:
+    """Whether a field of a ring cannot be had, or not in one piece."""
+    answer = translation(profile, device, address, length, access, MOST_RING_SEGMENTS)[1]
+    return not isinstance(answer, Translated) or len(answer.segments) > 1
 
 
 CHECKS = (
@@ -127,7 +132,7 @@ def effect(profile: Profile, device: Device, request: SetBackend) -> tuple[Devic
     if attaches(device, request):
         marked = marked_by_ring(profile, device, queue, *USED_FLAGS)
         device = with_queue(device, request.queue, replace(queue, attached=True, listening=request.queue == RECEIVE))
-        if request.queue == TRANSMIT or len(queue.packets) > 0:
+        if request.queue == TRANSMIT or queue.packets:
             device, ran = run_queue(profile, device, request.queue)
             return device, Ran(ran.events, union(marked, ran.marked))
         return device, Ran((), marked)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from spec.outcome import Segment, Translated
 from spec.pages import NO_PAGES, Pages, pages_in
 from spec.profile import Profile
+from spec.sets import gathered
 from spec.units import page_of
-from spec.vhost.address_map import WRITE
+from spec.vhost.address_map import WRITE, Entry
 from spec.vhost.device import NO_LOG, Device, Queue
 from spec.vhost.translate import MOST_RING_SEGMENTS, translation
 
@@ -34,16 +35,19 @@ def union(one: Pages, other: Pages) -> Pages:
     return pages_in(one.ranges + other.ranges)
 
 
+def pages_through(entry: Entry, segment: Segment) -> Pages:
+    """The guest pages that an entry has for the host bytes of this segment; none where it maps none of them."""
+    first = max(entry.host, segment.host)
+    last = min(entry.host + entry.last - entry.first, segment.host + segment.last - segment.first)
+    if last < first:
+        return NO_PAGES
+    return pages_of(entry.first + first - entry.host, last - first + 1)
+
+
 def pages_mapped_to(device: Device, segment: Segment) -> Pages:
     """The guest pages of all regions of the memory table that map a host byte of this segment."""
     assert device.table is not None  # a queue that runs has a backend, and that needs a table
-    found = NO_PAGES
-    host_last = segment.host + segment.last - segment.first
-    for entry in device.table.entries:
-        first = max(entry.host, segment.host)
-        last = min(entry.host + entry.last - entry.first, host_last)
-        if first <= last:
-            found = union(found, pages_of(entry.first + first - entry.host, last - first + 1))
+    found: Pages = gathered(device.table.entries, lambda entry: pages_through(entry, segment))
     return found
 
 

@@ -159,7 +159,7 @@ def range_wraps(profile: Profile, device: Device, request: WriteMessage) -> bool
 
 
 def no_miss_waits(profile: Profile, device: Device, request: ReadMessage) -> bool:
-    return request.length >= MESSAGE_BYTES and len(device.unread) == 0
+    return request.length >= MESSAGE_BYTES and not device.unread
 
 
 WRITE_CHECKS = (
@@ -201,16 +201,21 @@ def is_answered(miss: Miss, request: WriteMessage) -> bool:
     return request.iova <= miss.iova <= request.iova + request.size - 1
 
 
+def answered(pending: tuple[Miss, ...], request: WriteMessage) -> tuple[tuple[Miss, ...], tuple[int, ...]]:
+    """The misses that an update leaves, and the queues that it wakes, in the order of the misses that it answers."""
+    left = tuple(miss for miss in pending if not is_answered(miss, request))
+    woken = dict.fromkeys(miss.queue for miss in pending if is_answered(miss, request))
+    return left, tuple(woken)
+
+
 def write_message(profile: Profile, device: Device, request: WriteMessage) -> tuple[Device, MessageTaken]:
     """An update wakes the queues whose misses it answers: those that userspace has read. The others it does not."""
     assert device.iotlb is not None
     if request.kind == INVALIDATE:
         after = replace(device, iotlb=invalidated(device.iotlb, request))
         return after, MessageTaken(MESSAGE_BYTES, Ran((), NO_PAGES))
-    answered = [miss for miss in device.pending if is_answered(miss, request)]
-    pending = tuple(miss for miss in device.pending if not is_answered(miss, request))
+    pending, woken = answered(device.pending, request)
     after = replace(device, iotlb=updated(profile, device.iotlb, request), pending=pending)
-    woken = tuple(dict.fromkeys(miss.queue for miss in answered))
     after, ran = run_queues(profile, after, woken)
     return after, MessageTaken(MESSAGE_BYTES, ran)
 

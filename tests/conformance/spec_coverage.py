@@ -36,6 +36,11 @@ class AnsweringSet:
     def kept(self, holds: Callable[[Any], bool]) -> AnsweringSet:
         return AnsweringSet(tuple(member for member in self.members if holds(member)))
 
+    def gathered(self, pages_of: Callable[[Any], Any]) -> Any:
+        from spec.pages import pages_in  # not before coverage is measured
+
+        return pages_in(tuple(pages for member in self.members for pages in pages_of(member).ranges))
+
     def count(self) -> int:
         return len(self.members)
 

@@ -105,8 +105,17 @@ def test_a_bad_adapter_is_one_clear_error(tmp_path: Path, fault: str, code: int,
             "there is no family 'KVM.SLOTT'; there are",
         ),
         (("check", "linux", "--kernel", "/no/such/bzImage"), "there is no kernel image /no/such/bzImage"),
-        (("check", "spec", "--vectors", "/no/such/directory"), "there are no vector files here"),
-        (("explain", "zzz"), "there is no vector 'zzz'"),
+        (("check", "spec", "--vectors", "/no/such/directory"), "/no/such/directory: there is no such directory"),
+        (("check", "spec", "--vectors", "/dev/null"), "/dev/null: is no directory"),
+        (("check", "spec", "--vector", "zzz"), "there is no vector 'zzz': an id is the hash that"),
+        (("explain", "zzz"), "there is no vector 'zzz': an id is the hash that"),
+        (("check", "linux-9.9"), "no Debian kernel '9.9' is known; there are 5.10, 6.1,"),
+        (("run", "--kernel", "six"), "'six' is neither the version of a kernel"),
+        (("run", "--kernel", "9.9"), "no Debian kernel '9.9' is known"),
+        (("fuzz", "nothing"), "there is no target 'nothing' for random operations"),
+        (("fuzz", "--operations", "0"), "Invalid value for '--operations'"),
+        (("fuzz", "--jobs", "0"), "Invalid value for '--jobs'"),
+        (("fuzz", "--time", "0"), "Invalid value for '--time'"),
         (("check", "x=/no/such/adapter"), "cannot start the adapter /no/such/adapter"),
     ],
 )
@@ -119,6 +128,13 @@ def test_a_damaged_vector_file_stops_a_check(tmp_path: Path) -> None:
     (tmp_path / "kvm-ring.json").write_text((DIRECTORY / "kvm-ring.json").read_text()[:5000])
     result = gpaspec("check", "spec", "--vectors", str(tmp_path), "--out", str(tmp_path / "out"))
     assert result.exit_code == 2 and "kvm-ring.json: line" in result.output and "no JSON" in result.output
+    assert "docs/vectors.md says what is in a vector file" in result.output
+
+
+def test_a_vector_is_named_in_full_where_it_is_run(tmp_path: Path) -> None:
+    vector = load_vectors()[0].id
+    result = gpaspec("check", "spec", "--vector", vector[:8], "--out", str(tmp_path))
+    assert result.exit_code == 2 and f"ids are given in full; {vector} begins so" in result.output
 
 
 def test_explain_shows_each_step(tmp_path: Path) -> None:
@@ -143,8 +159,7 @@ def test_explain_as_json() -> None:
     assert {"request", "before", "after", "rule", "expected"} <= set(document["steps"][0])
 
 
-@pytest.mark.slow
-def test_generate_on_a_full_disk_keeps_the_old_files(tmp_path: Path) -> None:
+def test_generate_on_a_full_disk_keeps_the_old_files(tmp_path: Path, generated_as_committed: None) -> None:
     """The old file stays until the new one is whole."""
     old = tmp_path / "kvm-access.json"
     old.write_text("old")

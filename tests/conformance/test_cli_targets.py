@@ -77,10 +77,25 @@ def test_an_image_that_is_named_twice_is_an_error(tmp_path: Path) -> None:
         plans_or_fail(["linux"], [image, f"{tmp_path}/../{tmp_path.name}/bzImage"], None)
 
 
+def test_a_directory_is_no_image(tmp_path: Path) -> None:
+    """What one builds a kernel in has the image in it."""
+    with pytest.raises(Failure, match=r"is a directory: --kernel takes the image itself, such as .*/arch/x86/boot/"):
+        plans_or_fail(["linux"], [str(tmp_path)], None)
+    (image,) = images(tmp_path, "vmlinuz")
+    with pytest.raises(Failure, match=f"such as {image}"):
+        plans_or_fail(["linux"], [str(tmp_path)], None)
+
+
 def test_modules_beside_one_kernel_are_its_own(tmp_path: Path) -> None:
     assert [p.name for p in plans_or_fail(["linux-6.1", "spec"], [], tmp_path)] == ["linux-6.1-own-modules", "spec"]
     assert [p.name for p in plans_or_fail(["linux"], ["6.1"], tmp_path)] == ["linux-6.1-own-modules"]
     assert len(plans_or_fail(["linux"], images(tmp_path, "bzImage"), tmp_path)) == 1
+
+
+def test_modules_are_none_of_the_code_that_runs_beside_the_kernel(tmp_path: Path) -> None:
+    """So that the main job, which runs the kernel's source as well, can have modules."""
+    plans = plans_or_fail(["linux-source", "linux"], ["6.1"], tmp_path)
+    assert [plan.name for plan in plans] == ["linux-source-6.1", "linux-source-5.10", "linux-6.1-own-modules"]
 
 
 def test_an_adapter_may_not_call_itself_what_it_likes(tmp_path: Path) -> None:

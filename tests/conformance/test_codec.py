@@ -112,6 +112,7 @@ def test_a_trial_has_every_field(steps: list[Any]) -> None:
         assert set(step) == {"op", *(field.name for field in FIELDS[step["op"]])}
 
 
+@pytest.mark.slow
 def test_every_expected_outcome_comes_back_as_it_went() -> None:
     outcomes = {step.expected for vector in load_vectors() for step in vector.steps}
     assert len(outcomes) > 1000

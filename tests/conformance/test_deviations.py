@@ -169,6 +169,7 @@ def test_a_deviation_without_a_reason_is_none(tmp_path: Path) -> None:
         load_deviations(path)
 
 
+@pytest.mark.slow
 def test_the_published_lists_name_published_vectors() -> None:
     published = {vector.id for vector in load_vectors()}
     for deviation in all_deviations():

@@ -46,6 +46,7 @@ def error_of(path: Path) -> VectorFileError:
     return caught.value
 
 
+@pytest.mark.slow
 def test_a_file_is_written_as_it_was_read() -> None:
     for file in load_directory():
         assert file_text(file.family, file.vectors) == file.path.read_text()
@@ -62,6 +63,7 @@ def test_checksums_are_those_of_the_files() -> None:
         assert listed[name] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_schema_is_a_schema_and_allows_what_is_published() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     for path in DIRECTORY.glob("kvm-[a-r]*.json"):
@@ -102,6 +104,7 @@ def spoil_the_list(directory: Path) -> None:
     (directory / CHECKSUMS).write_text("0123\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
@@ -132,6 +135,7 @@ def test_a_number_that_is_too_long(tmp_path: Path) -> None:
     assert "no JSON that can be read" in error_of(put(tmp_path, '{"format": ' + "1" * 5000 + "}")).what
 
 
+@pytest.mark.slow
 def test_families_and_ids_are_chosen_or_refused() -> None:
     vectors = load_vectors()
     ring = [v for v in vectors if v.family == "KVM.RING"]
@@ -157,8 +161,24 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_an_empty_directory(tmp_path: Path) -> None:
-    with pytest.raises(VectorFileError, match="there are no vector files here"):
+    with pytest.raises(VectorFileError, match=r"there are no vector files \(\*.json\) here; `gpaspec generate"):
         load_vectors(tmp_path)
+
+
+def test_what_is_no_directory(tmp_path: Path) -> None:
+    with pytest.raises(VectorFileError, match="there is no such directory"):
+        load_vectors(tmp_path / "none")
+    with pytest.raises(VectorFileError, match=f"is no directory: .* this one is in {tmp_path}"):
+        load_vectors(put(tmp_path, "{"))
+
+
+def test_what_to_do_about_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is one's own: what is in a vector file. Where it is published: write it anew."""
+    error = error_of(put(tmp_path, "{"))
+    assert error.advice() == "; docs/vectors.md says what is in a vector file"
+    monkeypatch.setattr(files, "DIRECTORY", tmp_path)
+    assert error.advice().startswith("; `gpaspec generate` writes the published files anew")
+    assert VectorFileError(tmp_path / "kvm-ring.json", "", "is missing").advice() == ""
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.999])

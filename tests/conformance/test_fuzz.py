@@ -67,6 +67,7 @@ def wrong(profile: Profile = PROFILE) -> Stream:
     return Stream(MAPS, profile, ("spec",))
 
 
+@pytest.mark.slow
 def test_models_and_library_do_as_specified() -> None:
     names = fuzz.names_meant(("spec", "model", "c"))
     streams = fuzz.streams(names, {}, memslots=False)
@@ -76,6 +77,7 @@ def test_models_and_library_do_as_specified() -> None:
     assert not tally.skipped
 
 
+@pytest.mark.slow
 def test_memslots_too() -> None:
     streams = fuzz.streams(fuzz.names_meant(("model", "c")), {}, memslots=True)
     tally = fuzz.run(streams, 3, Budget(500), jobs=1)
@@ -171,6 +173,7 @@ def test_sequences_are_kept_away_from_what_is_known() -> None:
         assert fuzz.expected(stream, fuzz.requests_of(stream, seed))[1] == {}
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_compared_and_ends_with_0() -> None:
     done = CliRunner().invoke(main, ["fuzz", "model-tree", "--operations", "600", "--seed", "4", "--json"])
     assert done.exit_code == 0, done.output
@@ -178,6 +181,7 @@ def test_the_command_says_what_it_compared_and_ends_with_0() -> None:
     assert entry["compared"] >= 600 and entry["unexplained"] == 0
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_1_and_a_vector_where_a_target_does_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +192,7 @@ def test_the_command_ends_with_1_and_a_vector_where_a_target_does_otherwise(
     assert list((tmp_path / "fuzz").glob("*.json"))
 
 
+@pytest.mark.slow
 def test_what_was_compared_before_an_interruption_is_kept() -> None:
     def interrupt(operations: int) -> None:
         raise KeyboardInterrupt
@@ -204,6 +209,7 @@ class Reluctant(SpecTarget):
             yield Skipped(answer.id, "not today") if number % 5 == 0 else answer
 
 
+@pytest.mark.slow
 def test_a_target_that_skips_much_has_shown_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "make_target", lambda name, profile: Reluctant(profile))
     asked = ["fuzz", "spec", "--operations", "4000", "--out", str(tmp_path), "--jobs", "1"]
@@ -214,12 +220,14 @@ def test_a_target_that_skips_much_has_shown_nothing(tmp_path: Path, monkeypatch:
     assert "too little to say anything" in CliRunner().invoke(main, asked).output
 
 
+@pytest.mark.slow
 def test_it_is_told_what_devices_did() -> None:
     stream = Stream(SOURCE, PROFILE, ("spec",))
     told = fuzz.run_chunk(stream, range(60)).events["spec"]
     assert min(told[one] for one in ("sent", "received", "missed", "broken", "discarded", "marked")) > 0
 
 
+@pytest.mark.slow
 def test_5_10_is_asked_with_an_iotlb_too() -> None:
     stream = Stream(KERNEL, PROFILE, ("linux-5.10",))
     missed = 0

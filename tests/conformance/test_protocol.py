@@ -86,6 +86,7 @@ def test_a_bad_start(fault: str, what: str) -> None:
     assert what in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_silent_start() -> None:
     began = time.monotonic()
     with adapter("silent", seconds=1.0) as target, pytest.raises(TargetFailed, match="said nothing for 1 s"):
@@ -136,6 +137,7 @@ def test_a_fault_ends_the_run_and_keeps_what_was_answered(fault: str, kept: int,
     assert [answer.id for answer in answers] == [f"t{n}" for n in range(kept)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "what"),
     [
@@ -173,6 +175,7 @@ def test_the_example_passes_the_selftest() -> None:
     assert [finding.problem for finding in findings] == [""] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "what"),
     [

@@ -56,6 +56,7 @@ def test_a_seed_gives_the_same_requests_in_another_process() -> None:
     assert len(texts) == 1 and "Transmit" in texts.pop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 def test_what_is_for_a_kernel_is_runnable_and_only_what_it_has_calls_for(profile: Profile) -> None:
     for seed in SEEDS:
@@ -65,6 +66,7 @@ def test_what_is_for_a_kernel_is_runnable_and_only_what_it_has_calls_for(profile
         assert len(requests) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("kernel", [True, False])
 def test_packets_flow_and_things_go_wrong(profile: Profile, kernel: bool) -> None:

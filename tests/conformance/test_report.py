@@ -80,6 +80,7 @@ def test_other_findings_count_like_a_target_that_does_not_conform() -> None:
     assert conclusion([ENDED], wrong=["the vectors are not as generated"]).exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_check_ends_with_its_conclusion(tmp_path: Path) -> None:
     result = gpaspec("check", "spec", "x=/bin/false", "--family", "KVM.RING", "--out", str(tmp_path))
     assert result.exit_code == 2
@@ -87,6 +88,7 @@ def test_a_check_ends_with_its_conclusion(tmp_path: Path) -> None:
     assert last.startswith("not judged: x; conforms: spec (") and last.endswith(" vectors)")
 
 
+@pytest.mark.slow
 def test_json_has_the_conclusion(tmp_path: Path) -> None:
     result = gpaspec("check", "spec", "--family", "KVM.RING", "--out", str(tmp_path), "--json")
     document = json.loads(result.output)
@@ -146,6 +148,7 @@ def test_all_reasons_are_in_json_and_most_in_print() -> None:
     assert "mylib: not run: 6 reason 5; 5 reason 4; 4 reason 3; 3 reason 2; and 2 other reasons" in printed(one)
 
 
+@pytest.mark.slow
 def test_what_a_target_says_is_printed_as_it_is(tmp_path: Path) -> None:
     command = f"example={sys.executable} {BAD} 'markup in a trace'"
     result = gpaspec("check", command, "--out", str(tmp_path))
@@ -163,6 +166,7 @@ def test_what_a_target_says_is_printed_as_it_is(tmp_path: Path) -> None:
 # When this program is wrong --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_bug_of_ours_is_status_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def bug(*_: Any, **__: Any) -> None:
         raise IndexError("list index out of range")

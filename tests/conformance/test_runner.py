@@ -89,6 +89,7 @@ class Blind(SpecTarget):
             yield Results(answer.id, blind)
 
 
+@pytest.mark.slow
 def test_what_nobody_saw_has_not_passed(tmp_path: Path) -> None:
     everything = load_vectors()
     report = run_plan(Plan("spec", (Blind,)), everything, out=tmp_path)
@@ -107,12 +108,14 @@ def test_what_nobody_saw_has_not_passed(tmp_path: Path) -> None:
     assert accesses and {by_id[v.id] for v in accesses} == {"passed"}
 
 
+@pytest.mark.slow
 def test_a_vector_counts_if_something_that_it_is_about_was_seen(tmp_path: Path) -> None:
     lookups = [v for v in load_vectors() if v.family == "KVM.LOOKUP" and not why_not(v, Profile())]
     report = run_plan(Plan("spec", (partial(Blind, ("lookup", "observe")),)), lookups, out=tmp_path)
     assert report.counts()["passed"] == len(lookups)
 
 
+@pytest.mark.slow
 def test_what_was_seen_and_differs_counts_where_nothing_else_was_seen(tmp_path: Path) -> None:
     class BlindAndWrong(Blind):
         def run(self, trials: Sequence[Trial]) -> Iterator[Answer]:
@@ -128,12 +131,14 @@ def test_what_was_seen_and_differs_counts_where_nothing_else_was_seen(tmp_path: 
 # Which vectors apply ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_vector_for_another_profile_is_not_run() -> None:
     vector = next(v for v in load_vectors() if dict(v.switches) == {"user_slots": 509})
     assert why_not(vector, Profile()) == "needs user_slots=509"
     assert why_not(vector, PROFILES["array"]) == ""
 
 
+@pytest.mark.slow
 def test_an_unpublished_value_gets_expectations_of_its_own(tmp_path: Path) -> None:
     """A machine with 36 address bits: the vectors about the last page are run with its own last page in mind."""
     profile = Profile(max_gfn=2**24 - 1)
@@ -144,6 +149,7 @@ def test_an_unpublished_value_gets_expectations_of_its_own(tmp_path: Path) -> No
     assert report.counts()["passed"] == len(vectors)
 
 
+@pytest.mark.slow
 def test_each_vector_is_run_once_by_an_instance_that_it_applies_to(tmp_path: Path) -> None:
     everything = load_vectors()
     (plan,) = plans_for("spec")
@@ -153,6 +159,7 @@ def test_each_vector_is_run_once_by_an_instance_that_it_applies_to(tmp_path: Pat
     assert len({one.vector for one in report.judgements}) == len(everything)
 
 
+@pytest.mark.slow
 def test_one_instance_leaves_the_others_with_a_reason(tmp_path: Path) -> None:
     everything = load_vectors()
     report = run_plan(Plan("spec", (partial(SpecTarget, Profile()),)), everything, out=tmp_path)
@@ -280,6 +287,7 @@ def test_a_target_that_runs_nothing_does_not_conform(tmp_path: Path, vectors: li
     )
 
 
+@pytest.mark.slow
 def test_a_target_that_no_vector_is_for_does_not_conform(tmp_path: Path) -> None:
     others = [v for v in load_vectors() if why_not(v, Profile())]
     report = run_plan(Plan("spec", (partial(SpecTarget, Profile()),)), others, out=tmp_path)
@@ -357,6 +365,7 @@ def test_names_of_targets() -> None:
             plans_for(bad)
 
 
+@pytest.mark.slow
 def test_the_models_conform_with_every_profile(tmp_path: Path) -> None:
     everything = load_vectors()
     for plan in plans_for("model"):
@@ -370,6 +379,7 @@ def test_the_models_conform_with_every_profile(tmp_path: Path) -> None:
         assert report.counts()["passed"] == len(everything) or plan.name == "model-array"
 
 
+@pytest.mark.slow
 def test_every_operation_is_in_the_vectors() -> None:
     used = {operation_of(step.request).name for vector in load_vectors() for step in vector.steps}
     assert used == {operation.name for operation in OPERATIONS}

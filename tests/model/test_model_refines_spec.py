@@ -31,6 +31,7 @@ from tests.model.model_requests import MEMFD_CHANGE, PROFILE, REQUESTS
 MACHINES = pytest.mark.parametrize("machine_of", [TreeMachine, ArrayMachine])
 
 
+@pytest.mark.slow
 @MACHINES
 @settings(max_examples=400, deadline=None)
 @given(profile=PROFILE, requests=REQUESTS)
@@ -46,6 +47,7 @@ def test_outcome_and_state_are_those_of_the_spec(
         assert_idle(machine)
 
 
+@pytest.mark.slow
 @MACHINES
 @settings(max_examples=200, deadline=None)
 @given(rebind=st.sampled_from(["EEXIST", "EINVAL"]), requests=st.lists(MEMFD_CHANGE, min_size=10, max_size=40))

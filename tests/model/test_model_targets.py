@@ -89,6 +89,7 @@ def test_the_array_says_what_it_cannot_be_asked() -> None:
     assert isinstance(answer_of(array_target(), *overlapping[:1], *overlapping[2:]), Results)
 
 
+@pytest.mark.slow
 def test_both_models_answer_what_is_not_beyond_the_array() -> None:
     """Random requests that both can be asked: the answers of both are those of the spec."""
     names = {operation.name for operation in ARRAY_OPERATIONS}

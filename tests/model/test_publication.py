@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from model.libgpamap.__main__ import main
 from model.libgpamap.explore import RELAXED, RELEASE, Finding, Orders
 from model.libgpamap.heap import C_FUNCTIONS, Ref
 from model.libgpamap.index import Block, Entry, Index, Pool
@@ -25,6 +26,7 @@ SITUATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("readers", "stays", "with_failures"), [(1, 3, True), (2, 2, False)])
 @pytest.mark.parametrize("keeps", [0, 1])
 def test_every_order_is_right(readers: int, stays: int, with_failures: bool, keeps: int) -> None:
@@ -40,6 +42,20 @@ def test_every_order_is_right(readers: int, stays: int, with_failures: bool, kee
         traces += 1
     assert situations == SITUATIONS
     assert traces > (100 if with_failures else 10)
+
+
+def test_help_explores_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0 and "--readers" in capsys.readouterr().out
+
+
+def test_a_bound_of_ones_own_is_explored(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--readers", "1", "--stays", "1", "--no-failures"]) == 0
+    assert f"1 reader(s), 1 stays each: {len(TRACES)} traces" in capsys.readouterr().out
+    for wrong in (["--stays", "1"], ["--readers", "0"]):
+        with pytest.raises(SystemExit):
+            main(wrong)
 
 
 def test_steps_are_named_after_c_functions() -> None:

@@ -67,6 +67,7 @@ def assert_in_between(state: TwoSets) -> None:
         assert state.active.generation >= IN_PROGRESS
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(profile=PROFILE, requests=REQUESTS)
 def test_at_every_step_of_the_trees(profile: Profile, requests: list[Any]) -> None:
@@ -76,6 +77,7 @@ def test_at_every_step_of_the_trees(profile: Profile, requests: list[Any]) -> No
             assert_in_between(step.state)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(profile=PROFILE, requests=REQUESTS)
 def test_both_machines_answer_alike(profile: Profile, requests: list[Any]) -> None:
@@ -123,6 +125,7 @@ def test_a_failed_allocation_leaves_everything_as_it_was(machine_of: MachineOf, 
     assert outcome == Done() and failed >= 1
 
 
+@pytest.mark.slow
 @MACHINES
 @settings(max_examples=200, deadline=None)
 @given(

@@ -55,6 +55,7 @@ def judged(profile: Profile, requests: Any, often: int = 1) -> Counter[str]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [False, True])
 def test_outcome_and_state_are_those_of_the_spec(kernel: bool) -> None:
     """The sequences that vectors are made of."""
@@ -67,6 +68,7 @@ def test_outcome_and_state_are_those_of_the_spec(kernel: bool) -> None:
         assert seen[what] >= 5, what
 
 
+@pytest.mark.slow
 def test_small_worlds() -> None:
     """A few bytes, few entries: everything overlaps everything, fields of rings lie in pieces, all is retired soon."""
     seen: Counter[str] = Counter()

@@ -123,6 +123,7 @@ def assert_same_until_they_overlap(machine: ArrayDeviceMachine, profile: Profile
     return len(asked)
 
 
+@pytest.mark.slow
 def test_devices_with_an_array_are_the_spec_without_overlaps() -> None:
     compared = 0
     for seed in range(400):

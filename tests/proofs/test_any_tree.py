@@ -56,6 +56,7 @@ def pinned(tree: AnyTree, wanted: Tree | None) -> list[Any]:
     return here if tree.levels == 0 else [*here, *pinned(tree.left, wanted.left), *pinned(tree.right, wanted.right)]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(trees(LEVELS))
 def test_an_arbitrary_tree_is_measured_as_the_plain_one_that_it_is(wanted: Tree | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proofs.catalogue import theorem_named
+from proofs.catalogue import THEOREMS, theorem_named
 from proofs.coverage import NOT_PROVED, WITHOUT_THEOREM, rules_without_theorem, theorems_about, unknown_rules
 from proofs.document import TARGET, theorems_page
 from proofs.line import line_of
@@ -13,7 +13,7 @@ from proofs.violations import IMPOSSIBLE, Example, decide, pairs
 from proofs.witnesses import cases_of
 from spec.outcome import Rejected
 from spec.profile import PROFILES
-from spec.step import all_rules, operation_of, step
+from spec.step import MEMSLOT_OPERATIONS, VHOST_OPERATIONS, all_rules, operation_of, step
 from spec.vhost.device import NEW_DEVICE
 
 SOME_PAIRS = (
@@ -75,6 +75,7 @@ def test_what_cannot_happen_together_is_proved_impossible(pair: tuple[str, str, 
     assert decide(pair) == IMPOSSIBLE
 
 
+@pytest.mark.slow
 def test_examples_do_not_depend_on_what_was_asked_before() -> None:
     forwards = [decide(pair) for pair in SOME_PAIRS[:3]]
     backwards = [decide(pair) for pair in reversed(SOME_PAIRS[:3])]
@@ -106,3 +107,19 @@ def test_cases_of_a_theorem_lead_to_it() -> None:
         vm = reached(PROFILES[name], setup)
         assert theorem.given(profile=PROFILES[name], vm=vm, request=request) is True
         assert theorem.holds(profile=PROFILES[name], vm=vm, request=request, page=0) is True
+
+
+def test_each_change_of_a_vm_or_device_keeps_what_is_said_to_be_kept() -> None:
+    """`docs/proofs.md`, From one step to every run: changes of slots have theorems of their own."""
+    ids = {theorem.id for theorem in THEOREMS}
+    vm = {one.name for one in MEMSLOT_OPERATIONS if one.changes_state} - {"set_region"}
+    device = {one.name for one in VHOST_OPERATIONS if one.changes_state and one.checks}
+    asked = {f"VM.{name}.{suffix}" for name in map(in_an_id, vm) for suffix in ("VALID", "PLACED")}
+    asked |= {f"DEVICE.{name}.VALID" for name in map(in_an_id, device)} | {"VM.EMPTY", "DEVICE.NEW"}
+    slots = ("WELL_FORMED", "DISJOINT", "UNIQUE", "LOG_WHERE_ASKED", "MEMFD_APART", "ONLY_SLOTS", "WITHIN_WIDTH")
+    asked |= {f"MEMSLOT.{name}" for name in (*slots, "MEMFD_INSIDE")} | {"DIRTY.INSIDE"}
+    assert asked <= ids
+
+
+def in_an_id(operation: str) -> str:
+    return operation.upper().replace("_", "")

@@ -12,7 +12,7 @@ from proofs.symbolic.concrete import plain
 from proofs.symbolic.explorer import Explorer, Unsupported, exploring
 from proofs.symbolic.integer import integer
 from proofs.symbolic.record import one_of
-from proofs.symbolic.sequence import FewSequence, Untouched
+from proofs.symbolic.sequence import AnySequence, FewSequence, Untouched
 from proofs.theorem import UNBOUNDED
 
 
@@ -28,8 +28,9 @@ def test_a_short_sequence_has_every_length_and_becomes_a_tuple() -> None:
     assert explorer.looked_into == {"numbers"}
 
 
+@pytest.mark.slow
 def test_a_theorem_that_looks_into_a_sequence_must_state_its_bound() -> None:
-    theorem = theorem_named("DEVICE.READMESSAGE.ONE_OUTCOME")
+    theorem = theorem_named("DEVICE.SETMEMTABLE.ONE_OUTCOME")
     verdict = judge(replace(theorem, bound=UNBOUNDED))
     assert verdict.status == UNKNOWN
     assert "state the bound" in verdict.detail
@@ -47,3 +48,19 @@ def test_one_of_a_few_is_each_of_them() -> None:
     with exploring(explorer):
         read = one_of("queue", (0, 1))
         assert {path.value for path in explorer.paths(read)} == {0, 1}
+
+
+def test_a_long_sequence_moves_as_a_whole_and_shows_only_its_front() -> None:
+    explorer = Explorer()
+    with exploring(explorer):
+        numbers = AnySequence("numbers", integer("first", 7, 7))
+        seen = {bool(path.value) for path in explorer.paths(lambda: bool(numbers))}
+        longer = (*numbers, 9)
+        assert longer == (numbers.members, 9)
+        assert numbers[0] is numbers.first
+        assert numbers[1:] is numbers[1:]
+        assert numbers[1:] is not numbers
+        for ask in (len, lambda it: it[1], lambda it: it[-1], lambda it: it[:1], lambda it: next(iter(it)).iova):
+            with pytest.raises(Unsupported):
+                ask(numbers)
+    assert seen == {True, False}

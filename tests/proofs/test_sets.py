@@ -13,12 +13,19 @@ from hypothesis import strategies as st
 
 from proofs.sets import every_pair, has
 from proofs.symbolic.anyset import AnySet, Universe
-from proofs.symbolic.boolean import SymBool, all_of, any_of, implies, merged, negation
+from proofs.symbolic.arithmetic import Arithmetic
+from proofs.symbolic.boolean import SymBool, all_of, any_of, implies, merged, merged_anew, negation
 from proofs.symbolic.concrete import plain
 from proofs.symbolic.explorer import Explorer, Unsupported, exploring, truth
 from proofs.symbolic.fewset import FewSet
+from proofs.symbolic.integer import integer, same
+from proofs.symbolic.linear import LINEAR
 from proofs.symbolic.shape import Shape
-from spec.sets import added, count, every, kept, least, only, removed, some
+from proofs.world import SLOT_SHAPE
+from spec.memslots.slot import Slot
+from spec.pages import Pages
+from spec.sets import added, count, every, gathered, kept, least, only, removed, some
+from tests.proofs.judging import ARITHMETICS, NAMES
 
 
 @dataclass(frozen=True)
@@ -39,14 +46,24 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "added": lambda boxes: every(added(boxes, Box(3, 60)), lambda box: box.size < 70),
     "pairs after": lambda boxes: every_pair(added(boxes, Box(3, 60)), lambda one, other: one.key != other.key),
     "removed": lambda boxes: some(without_key(boxes, 3), lambda box: box.key == 3),
+    "removed equal": lambda boxes: some(removed(boxes, Box(3, 60)), lambda box: box.size == 60),
+    "added and removed equal": lambda boxes: some(
+        removed(added(boxes, Box(3, 60)), Box(3, 60)), lambda box: box.key == 3
+    ),
     "changed": lambda boxes: only(changed(boxes, 3), lambda box: box.key == 3) is None,
     "least": lambda boxes: (found := least(boxes, is_small, by_size)) is not None and found.key == 2,
     "least after": lambda boxes: (found := least(added(boxes, Box(1, 30)), is_small, by_size)) is None or found.key < 2,
     "kept": lambda boxes: every(kept(boxes, is_small), lambda box: box.key != 3),
     "kept after": lambda boxes: some(kept(added(boxes, Box(3, 60)), is_small), lambda box: box.key == 3),
+    "gathered": lambda boxes: gathered(kept(boxes, is_small), page_of_key).contains(3),
+    "gathered after": lambda boxes: gathered(added(boxes, Box(3, 60)), page_of_key).contains(3),
     "count": lambda boxes: count(boxes) == 2,
     "count after": lambda boxes: count(added(kept(boxes, is_small), Box(3, 5))) >= 2,
 }
+
+
+def page_of_key(box: Box) -> Pages:
+    return Pages(((box.key, box.key),))
 
 
 def is_small(box: Box) -> bool:
@@ -83,16 +100,16 @@ box_sets = st.dictionaries(st.integers(0, 7), st.integers(0, 100), max_size=3).m
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(box_sets, st.sampled_from(sorted(QUESTIONS)))
-def test_few_members_answer_as_a_frozenset(boxes: frozenset[Box], name: str) -> None:
-    explorer = Explorer()
+@settings(max_examples=100, deadline=None)
+@given(box_sets, st.sampled_from(sorted(QUESTIONS)), st.sampled_from(ARITHMETICS))
+def test_few_members_answer_as_a_frozenset(boxes: frozenset[Box], name: str, arithmetic: Arithmetic) -> None:
+    explorer = Explorer(arithmetic)
     with exploring(explorer):
         symbolic = FewSet.of("box", SHAPE, 3)
         for (there, member), box in zip(symbolic.members, [*boxes, None, None, None], strict=False):
             explorer.assume(there if box is not None else z3.Not(there))
             if box is not None:
-                explorer.assume(z3.And(member.key.term == box.key, member.size.term == box.size))
+                explorer.assume(z3.And(same(member.key, box.key), same(member.size, box.size)))
         answers = {bool(QUESTIONS[name](boxes))}
         found = set()
         for path in explorer.paths(lambda: bool(QUESTIONS[name](symbolic))):
@@ -103,9 +120,9 @@ def test_few_members_answer_as_a_frozenset(boxes: frozenset[Box], name: str) -> 
     assert found == answers
 
 
-def provable(statement: Callable[[Any], Any]) -> bool:
+def provable(statement: Callable[[Any], Any], arithmetic: Arithmetic = LINEAR) -> bool:
     """Whether a statement holds of every set of boxes whose keys differ."""
-    explorer = Explorer()
+    explorer = Explorer(arithmetic)
     with exploring(explorer):
         boxes = AnySet(Universe("box", SHAPE))
         explorer.assume(truth(every_pair(boxes, lambda one, other: one.key != other.key)))
@@ -121,6 +138,9 @@ TRUE_OF_ALL: dict[str, Callable[[Any], Any]] = {
     ),
     "what was added is there": lambda boxes: some(added(boxes, Box(1, 77)), lambda box: box.size == 77),
     "what was removed is gone": lambda boxes: negation(some(without_key(boxes, 3), lambda box: box.key == 3)),
+    "what was put in and taken out again takes its twin with it": lambda boxes: negation(
+        some(removed(added(boxes, one := Box(1, 77)), one), lambda box: box.key == 1 and box.size == 77)
+    ),
     "the only one is there": lambda boxes: (
         (found := only(boxes, lambda box: box.key == 3)) is None or has(boxes, found)
     ),
@@ -181,14 +201,16 @@ NOT_TRUE_OF_ALL: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=NAMES)
 @pytest.mark.parametrize("name", sorted(TRUE_OF_ALL))
-def test_what_is_true_of_every_set_is_proved(name: str) -> None:
-    assert provable(TRUE_OF_ALL[name])
+def test_what_is_true_of_every_set_is_proved(name: str, arithmetic: Arithmetic) -> None:
+    assert provable(TRUE_OF_ALL[name], arithmetic)
 
 
+@pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=NAMES)
 @pytest.mark.parametrize("name", sorted(NOT_TRUE_OF_ALL))
-def test_what_is_not_true_of_every_set_is_not_proved(name: str) -> None:
-    assert not provable(NOT_TRUE_OF_ALL[name])
+def test_what_is_not_true_of_every_set_is_not_proved(name: str, arithmetic: Arithmetic) -> None:
+    assert not provable(NOT_TRUE_OF_ALL[name], arithmetic)
 
 
 def _witness_without_its_definition(self: AnySet, thing: Any, found: Any) -> Any:
@@ -248,6 +270,30 @@ def test_the_least_cannot_be_asked_for_each_member() -> None:
         boxes = AnySet(Universe("box", SHAPE))
         with pytest.raises(Unsupported):
             every(boxes, lambda box: least(boxes, lambda other: other.key > box.key, by_size) is not None)
+
+
+@pytest.mark.parametrize("kind", ["any", "few"])
+def test_of_slots_what_is_equal_cannot_be_removed_for_they_have_pages(kind: str) -> None:
+    with exploring(Explorer()):
+        slots: Any = AnySet(Universe("slot", SLOT_SHAPE)) if kind == "any" else FewSet.of("slot", SLOT_SHAPE, 1)
+        with pytest.raises(Unsupported):
+            every(removed(slots, Slot(0, 0, 0, 1, 0, 0)), lambda slot: slot.id == 3)
+
+
+def test_what_changes_is_asked_anew() -> None:
+    def is_few(numbers: list[Any]) -> bool:
+        return bool(numbers[0] < 3)
+
+    assert merged_anew(is_few)([1]) is True
+    explorer = Explorer()
+    with exploring(explorer):
+        one = integer("one", 0, 9)
+        boxes = [one]
+        before = merged_anew(is_few)(boxes)
+        boxes[0] = one + 3
+        after = merged_anew(is_few)(boxes)
+        assert isinstance(before, SymBool) and isinstance(after, SymBool)
+        assert not before.formula.eq(after.formula)
 
 
 def test_merging_gives_one_formula_and_plain_values_stay_plain() -> None:

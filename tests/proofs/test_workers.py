@@ -23,6 +23,7 @@ def given_up(job: str, why: str) -> str:
     return f"gave up {job}: {why}"
 
 
+@pytest.mark.slow
 def test_each_job_has_a_result() -> None:
     jobs = [str(number) for number in range(7)]
     assert sorted(run_all(jobs, 2, work, given_up)) == [f"done {job}" for job in jobs]
@@ -33,6 +34,7 @@ def test_a_process_that_dies_costs_only_its_job() -> None:
     assert results == ["done a", "done b", "done c", "gave up die: its process died with exit status 3"]
 
 
+@pytest.mark.slow
 def test_a_job_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "JOB_SECONDS", 2.0)
     results = sorted(run_all(["hang", "a", "b"], 2, work, given_up))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spec.memslots.access import GuestWrite, VcpuWrite
@@ -19,6 +19,7 @@ from spec.pages import pages_in
 from spec.profile import PROFILES, Profile
 from spec.step import step
 from spec.units import PAGE_SIZE, U64
+from tests.spec.laws import tried
 
 SLOT = st.sampled_from([0, 1, 2, 508, 509, 32763, 32764, 0x10000, 0x10001, 0x20000])
 GPA = st.one_of(
@@ -61,7 +62,7 @@ def assert_sound(profile: Profile, vm: Vm) -> None:
             assert slot.space != other.space or not slot.touches(other.base_gfn, other.last_gfn())
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(st.sampled_from(sorted(PROFILES)), st.lists(REQUEST, max_size=25))
 def test_the_state_stays_sound_and_a_failed_operation_changes_nothing(name: str, requests: list[Any]) -> None:
     profile, vm = PROFILES[name], EMPTY_VM
@@ -73,7 +74,7 @@ def test_the_state_stays_sound_and_a_failed_operation_changes_nothing(name: str,
         vm = after
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(st.lists(REQUEST, max_size=15), st.integers(0, 13 * PAGE_SIZE))
 def test_forward_and_backward_lookups_agree(requests: list[Any], gpa: int) -> None:
     profile, vm = Profile(), EMPTY_VM

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spec.outcome import Faulted, Rejected, Translated
@@ -22,6 +22,7 @@ from spec.vhost.queue_io import Kick, Offer, Packet, Transmit
 from spec.vhost.regions import AddRegion, RemoveRange
 from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
 from spec.vhost.translate import Translate, byte_stops_at, host_of_byte
+from tests.spec.laws import tried
 
 ADDRESS = st.one_of(st.integers(0, 40), st.integers(U64 - 40, U64 - 1), st.sampled_from([2**63 - 1, 2**63]))
 SIZE = st.one_of(st.integers(0, 24), st.sampled_from([2**63, U64 - 1]))
@@ -93,13 +94,13 @@ def after(profile: Profile, requests: list[Any]) -> Device:
     return device
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(PROFILE, SEQUENCE)
 def test_maps_stay_sound_and_a_refused_operation_changes_nothing(profile: Profile, requests: list[Any]) -> None:
     after(profile, requests)
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(PROFILE, SEQUENCE, ADDRESS, st.integers(0, 60), st.sampled_from([READ, WRITE]), st.integers(0, 6))
 def test_segments_say_what_the_bytes_say(
     profile: Profile, requests: list[Any], addr: int, length: int, access: int, room: int
@@ -117,7 +118,7 @@ def test_segments_say_what_the_bytes_say(
     assert all(host % U64 == host_of_byte(device, at) for at, host in reached)
 
 
-@settings(max_examples=300, deadline=None)
+@tried(300)
 @given(PROFILE, SEQUENCE, ADDRESS, SIZE)
 def test_an_invalidation_leaves_no_byte_of_its_range(
     profile: Profile, requests: list[Any], iova: int, size: int
@@ -129,7 +130,7 @@ def test_an_invalidation_leaves_no_byte_of_its_range(
         assert device.iotlb is None or byte_stops_at(device, at % U64, READ) is not None
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(PROFILE, SEQUENCE, ADDRESS, SIZE, HOST, st.integers(1, 3))
 def test_an_update_of_an_empty_iotlb_maps_its_bytes(
     profile: Profile, requests: list[Any], iova: int, size: int, host: int, perm: int

@@ -32,29 +32,29 @@ static inline int move(struct map *map, const struct region *region, uint64_t to
 
 CHANGE uint64_t loop_insert(void *map, const struct region *regions, size_t count)
 {
-	uint64_t begin = now_of_changes();
+	uint64_t begin = now();
 	int failed = 0;
 	size_t i;
 
 	for (i = 0; i < count; i++)
 		failed |= insert((struct map *)map, &regions[i]);
-	return failed ? UINT64_MAX : now_of_changes() - begin;
+	return failed ? UINT64_MAX : now() - begin;
 }
 
 CHANGE uint64_t loop_remove(void *map, const struct region *regions, size_t count)
 {
-	uint64_t begin = now_of_changes();
+	uint64_t begin = now();
 	int failed = 0;
 	size_t i;
 
 	for (i = 0; i < count; i++)
 		failed |= erase((struct map *)map, &regions[i]);
-	return failed ? UINT64_MAX : now_of_changes() - begin;
+	return failed ? UINT64_MAX : now() - begin;
 }
 
 CHANGE uint64_t loop_move(void *map, const struct region *regions, const uint64_t *to, size_t count)
 {
-	uint64_t begin = now_of_changes();
+	uint64_t begin = now();
 	int failed = 0;
 	size_t i;
 
@@ -63,7 +63,7 @@ CHANGE uint64_t loop_move(void *map, const struct region *regions, const uint64_
 		failed |= move((struct map *)map, &regions[i], to[i]);
 		WRITE_END();
 	}
-	return failed ? UINT64_MAX : now_of_changes() - begin;
+	return failed ? UINT64_MAX : now() - begin;
 }
 
 #ifdef READ_BEGIN

@@ -18,8 +18,8 @@ static inline uint64_t now(void)
 	return clock_in_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* A few changes are over before they are likely to be interrupted: they take a clock that is read faster. */
-static inline uint64_t now_of_changes(void)
+/* What a thread does beside another takes time for both. */
+static inline uint64_t now_for_all(void)
 {
 	return clock_in_ns(CLOCK_MONOTONIC);
 }

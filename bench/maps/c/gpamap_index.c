@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libgpamap's index alone, by the library's internal headers: what its search costs without slots, readers and errors, and
  * what its bytes are: both sides of it, as the library has them, without the slots or mappings that entries stand for. */
-#include GPAMAP_SOURCES
-
-/* The library's sources may use such names for functions of their own. */
-#define find bench_find
-#define insert bench_insert
-#define fill bench_fill
-#define now bench_now
+#include "index.h"
 
 #include "counting.h"
 

@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libgpamap's slots. With GPAMAP_SOURCES (a file that includes the library's sources) lookups can be inlined, as the
- * kernel's static inlines are in the kernel; without, they are calls into the shared library. With LOOKUP_AGAIN they
- * go through the entry point that looks at a reader's last hit first.
+ * libgpamap's slots. With link-time optimization lookups can be inlined, as the kernel's static inlines are in the kernel;
+ * without, they are calls into the shared library. With LOOKUP_AGAIN they go through the entry point that looks at a
+ * reader's last hit first.
  */
-#ifdef GPAMAP_SOURCES
-#include GPAMAP_SOURCES
-#else
 #include "gpamap.h"
-#endif
-
-/* The library's sources may use such names for functions of their own. */
-#define find bench_find
-#define insert bench_insert
-#define erase bench_erase
-#define move bench_move
-#define fill bench_fill
-#define now bench_now
 
 #include "counting.h"
 
@@ -34,9 +22,7 @@ struct map {
 	struct gpamap_segment segments[SEGMENTS];
 };
 
-#ifdef HAS_GPAMAP_TRANSLATE
 #define HAS_OWN_TRANSLATE
-#endif
 #include "loops.h"
 
 static inline uint64_t find_in(const struct gpamap_view *view, struct gpamap_reader *reader, uint64_t address, uint64_t *last)
@@ -61,7 +47,6 @@ static inline uint64_t find(struct map *map, uint64_t address, uint32_t index, u
 	return find_in(map->view, map->reader, address, last);
 }
 
-#ifdef HAS_GPAMAP_TRANSLATE
 /* As far as it comes, like the others; all segments are summed up. */
 LOOP uint64_t loop_translate(void *given, struct work *work)
 {
@@ -84,7 +69,6 @@ LOOP uint64_t loop_translate(void *given, struct work *work)
 	work->found = found;
 	return now() - begin;
 }
-#endif
 
 static inline int set(struct map *map, uint64_t id, uint64_t gpa, uint64_t size, uint64_t hva)
 {
@@ -164,9 +148,7 @@ static void *create_map(const struct region *regions, const uint32_t *order, siz
 		.last_gfn = GPAMAP_NO_LAST_GFN,
 		.zalloc = zalloc,
 		.release = release,
-#ifdef HAS_GPAMAP_TRANSLATE /* came together */
 		.largest_block = LARGEST_BLOCK,
-#endif
 	};
 	struct map *map = counted_zalloc(sizeof(*map));
 

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libgpamap's table, vhost-like: entries may overlap, and the leftmost counts. Includes the library's sources. */
-#include GPAMAP_SOURCES
-
-/* The library's sources may use such names for functions of their own. */
-#define find bench_find
-#define insert bench_insert
-#define erase bench_erase
-#define move bench_move
-#define fill bench_fill
-#define now bench_now
+/* libgpamap's table, vhost-like: entries may overlap, and the leftmost counts. */
+#include "gpamap_vhost.h"
 
 #include "counting.h"
 

@@ -1,12 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One contestant's throughput loop in a process of its own, for tools that count: runner CONTESTANT DIRECTORY. In the directory
- * are regions, order, addresses and indexes as plain arrays. */
+/* One contestant's loops in a process of its own, for callgrind, which collects nothing but what runs between COUNTED's braces, and
+ * dumps it under a name: runner CONTESTANT DIRECTORY. The directory has plain arrays (see instructions.py). What malloc is asked for
+ * meanwhile is counted here, and printed. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <valgrind/callgrind.h>
+
 #include "abi.h"
+
+static size_t allocations;
+
+/* glibc's own, by the names it has for programs that put something before them. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+
+__attribute__((visibility("default"))) void *malloc(size_t size)
+{
+	allocations++;
+	return __libc_malloc(size);
+}
+
+__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
+{
+	allocations++;
+	return __libc_calloc(count, size);
+}
+
+__attribute__((visibility("default"))) void *realloc(void *memory, size_t size)
+{
+	allocations++;
+	return __libc_realloc(memory, size);
+}
+
+#define FEWER 20 /* translations than lookups: one has several segments */
+
+/* Run `call`, which returns UINT64_MAX if it fails, and dump what it took under `name`. */
+#define COUNTED(name, call)                                                      \
+	do {                                                                     \
+		size_t before = allocations;                                     \
+		uint64_t took;                                                   \
+                                                                                 \
+		CALLGRIND_TOGGLE_COLLECT;                                        \
+		took = (call);                                                   \
+		CALLGRIND_TOGGLE_COLLECT;                                        \
+		CALLGRIND_DUMP_STATS_AT(name);                                   \
+		printf("%s %zu\n", name, allocations - before);                  \
+		if (took == UINT64_MAX) {                                        \
+			fprintf(stderr, "runner: %s failed\n", name);            \
+			exit(2);                                                 \
+		}                                                                \
+	} while (0)
 
 static void *content(const char *directory, const char *name, size_t element, size_t *count)
 {
@@ -29,17 +76,68 @@ static void *content(const char *directory, const char *name, size_t element, si
 	return memory;
 }
 
+static void lookups(const struct contestant *ops, void *map, const char *directory)
+{
+	static const char *const kinds[] = {"uniform", "zipf"};
+	struct work nothing = {0};
+	char name[64];
+	size_t same;
+	size_t i;
+
+	COUNTED("nothing", ops->throughput(map, &nothing));
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct work work = {0};
+
+		snprintf(name, sizeof(name), "%s-addresses", kinds[i]);
+		work.addresses = content(directory, name, sizeof(uint64_t), &work.count);
+		snprintf(name, sizeof(name), "%s-indexes", kinds[i]);
+		work.indexes = content(directory, name, sizeof(uint32_t), &same);
+		ops->throughput(map, &work); /* what the processor guesses by is there */
+		snprintf(name, sizeof(name), "%s throughput", kinds[i]);
+		COUNTED(name, ops->throughput(map, &work));
+		snprintf(name, sizeof(name), "%s latency", kinds[i]);
+		COUNTED(name, ops->latency(map, &work));
+		if (i)
+			continue;
+		work.count /= FEWER;
+		work.length = 1 << 20;
+		COUNTED("1 MiB", ops->translate(map, &work));
+	}
+}
+
+/* Batch after batch: some regions go, come back, move away, and move back. */
+static void changes(const struct contestant *ops, void *map, const char *directory)
+{
+	size_t all;
+	size_t one;
+	const struct region *away = content(directory, "away", sizeof(*away), &all);
+	const struct region *again = content(directory, "again", sizeof(*again), &all);
+	const struct region *moved = content(directory, "moved", sizeof(*moved), &all);
+	const uint64_t *to = content(directory, "to", sizeof(*to), &all);
+	const uint64_t *back = content(directory, "back", sizeof(*back), &all);
+	const uint64_t *batch = content(directory, "batch", sizeof(*batch), &one);
+	size_t i;
+
+	COUNTED("no change", ops->insert(map, NULL, 0));
+	for (i = 0; i < all; i += *batch) {
+		COUNTED("remove", ops->remove(map, &away[i], *batch));
+		COUNTED("insert", ops->insert(map, &again[i], *batch));
+		COUNTED("move", ops->move(map, &away[i], &to[i], *batch));
+		COUNTED("move", ops->move(map, &moved[i], &back[i], *batch));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct contestant *(*get)(void);
 	const struct contestant *ops;
-	struct work work = {0};
 	struct region *regions;
 	uint32_t *order;
 	size_t count;
 	size_t same;
 	void *library;
 	void *map;
+	int part;
 
 	if (argc != 3) {
 		fprintf(stderr, "usage: runner CONTESTANT DIRECTORY\n");
@@ -52,15 +150,21 @@ int main(int argc, char **argv)
 	}
 	*(void **)&get = dlsym(library, "contestant");
 	ops = get();
-	regions = content(argv[2], "regions", sizeof(*regions), &count);
-	order = content(argv[2], "order", sizeof(*order), &same);
-	work.addresses = content(argv[2], "addresses", sizeof(uint64_t), &work.count);
-	work.indexes = content(argv[2], "indexes", sizeof(uint32_t), &same);
-	map = ops->create(regions, order, count);
-	if (!map) {
-		fprintf(stderr, "runner: %s\n", ops->why());
-		return 2;
+	for (part = 0; part < 2; part++) {
+		if (part && !ops->insert)
+			break;
+		regions = content(argv[2], part ? "places" : "regions", sizeof(*regions), &count);
+		order = content(argv[2], part ? "places-order" : "order", sizeof(*order), &same);
+		map = ops->create(regions, order, count);
+		if (!map) {
+			fprintf(stderr, "runner: %s\n", ops->why());
+			return 2;
+		}
+		if (part)
+			changes(ops, map, argv[2]);
+		else
+			lookups(ops, map, argv[2]);
+		ops->destroy(map);
 	}
-	ops->throughput(map, &work);
 	return 0;
 }

@@ -21,12 +21,6 @@ uint64_t bench_now(void)
 	return now();
 }
 
-uint64_t bench_now_of_changes(void);
-uint64_t bench_now_of_changes(void)
-{
-	return now_of_changes();
-}
-
 static void *create_map(const struct region *regions, const uint32_t *order, size_t count)
 {
 	(void)order;

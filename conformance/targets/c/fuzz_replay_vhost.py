@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from conformance.targets.c.fuzz_replay import Leave, Told, expect
-from spec.outcome import EntryView, Faulted, MapsView, MissRead, Outcome, Rejected, Translated
+from conformance.targets.c.fuzz_replay import Told, Unreadable, expect
+from spec.outcome import (
+    EntryView,
+    Faulted,
+    MapsView,
+    MessageTaken,
+    MissRead,
+    NothingRead,
+    Outcome,
+    Rejected,
+    Translated,
+)
 from spec.profile import Profile
 from spec.sets import count, least, removed
 from spec.step import step
-from spec.vhost.address_map import EMPTY_MAP, AddressMap, search_rank, with_entry, with_room, without_range
+from spec.vhost.address_map import (
+    EMPTY_MAP,
+    AddressMap,
+    entry_at,
+    may,
+    search_rank,
+    with_entry,
+    with_room,
+    without_range,
+)
 from spec.vhost.device import NEW_DEVICE
 from spec.vhost.features import SetBackendFeatures, SetFeatures
 from spec.vhost.mem_table import Region, SetMemTable
-from spec.vhost.messages import ReadMessage, WriteMessage
+from spec.vhost.messages import MESSAGE_BYTES, UPDATE, ReadMessage, WriteMessage, answered
 from spec.vhost.observe import ObserveMaps, view
 from spec.vhost.owner import ResetOwner, SetOwner
 from spec.vhost.regions import AddRegion, RemoveRange, RemoveRegion
-from spec.vhost.translate import IN_IOTLB, MOST_SEGMENTS, Translate, translation
+from spec.vhost.translate import IN_IOTLB, Translate, translation
 
 REFUSE, LRU = 0, 2
 EINVAL, ENOSPC, ENOENT = "EINVAL", "ENOSPC", "ENOENT"
@@ -28,17 +48,23 @@ def entries_of(told: Told, *names: str) -> tuple[EntryView, ...]:
     return tuple(EntryView(**fields) for fields in told.all_of(*names))
 
 
-def same_translation(told: Told, outcome: Outcome, miss: str) -> None:
-    """`miss` is the error for a byte that nothing maps."""
-    segments = [(one["first"], one["last"], one["host"]) for one in told.all_of("segment")]
+def same_translation(told: Told, profile: Profile, before: Any, outcome: Outcome, miss: str) -> None:
+    """`before` is the device of the spec that was asked, `miss` the error for a byte that nothing maps."""
+    fields = told.fields
     (reach,) = told.all_of("reach")
-    if isinstance(outcome, Translated):
+    if isinstance(outcome, Faulted):
+        expect(told, "error", miss if outcome.rule is IN_IOTLB else outcome.rule.errno, told.error)
+        expect(told, "where it stopped", outcome.at, fields["addr"] + reach["bytes"])
+        # The spec gives no segments then. They are those of the bytes that could be had.
+        length = outcome.at - fields["addr"]
+        _, outcome = translation(profile, before, fields["addr"], length, fields["access"], fields["room"])
+    else:
         expect(told, "error", None, told.error)
-        expect(told, "segments", [(one.first, one.last, one.host) for one in outcome.segments], segments)
-        return
-    assert isinstance(outcome, Faulted)
-    expect(told, "error", miss if outcome.rule is IN_IOTLB else outcome.rule.errno, told.error)
-    expect(told, "where it stopped", outcome.at, told.fields["addr"] + reach["bytes"])
+        expect(told, "bytes", fields["length"], reach["bytes"])
+    assert isinstance(outcome, Translated)
+    segments = [{"first": one.first, "last": one.last, "host": one.host} for one in outcome.segments]
+    expect(told, "segments", segments, told.all_of("segment"))
+    expect(told, "number of segments", len(segments), reach["segments"])
 
 
 class Table:
@@ -50,14 +76,23 @@ class Table:
         retirement = "lru" if fields["retirement"] == LRU else "fifo"
         self.profile = Profile(iotlb_limit=self.limit, retirement=retirement)
         self.table: AddressMap = EMPTY_MAP
+        self.handlers: dict[str, Callable[[Told], None]] = {
+            "add": self.add,
+            "remove": self.remove,
+            "remove_range": self.remove_range,
+            "replace": self.replace,
+            "translate": self.translate,
+            "segments": self.segments,
+            "table_lookup": self.lookup,
+            "entries": self.entries,
+            "end": self.entries,
+            "inside": lambda told: None,  # what the reader sees is told in the lines that follow
+        }
 
     def do(self, told: Told) -> None:
-        if told.name in ("add", "remove", "remove_range", "replace"):
-            getattr(self, told.name)(told)
-        elif told.name == "translate":
-            self.translate(told)
-        elif told.name == "end":
-            expect(told, "entries", view(self.table), entries_of(told, "entry"))
+        if told.name not in self.handlers:
+            raise Unreadable(f"{told.name} is no operation on a table")
+        self.handlers[told.name](told)
 
     def wrong(self, fields: dict[str, int]) -> bool:
         return fields["last"] < fields["first"] or fields["perm"] > 3
@@ -93,18 +128,41 @@ class Table:
             for one in entries:
                 self.table = with_entry(self.table, **one)
 
+    def entries(self, told: Told) -> None:
+        entries = view(self.table) or ()
+        expect(told, "entries", entries[: told.fields.get("room", len(entries))], entries_of(told, "entry"))
+
+    def lookup(self, told: Told) -> None:
+        """The rest of the entry that the byte is translated by."""
+        addr, access = told.fields["addr"], told.fields["access"]
+        if access not in (1, 2):
+            expect(told, "error", EINVAL, told.error)
+            return
+        entry = entry_at(self.table, addr)
+        error = "EFAULT" if entry is None else "EPERM" if not may(entry.perm, access) else None
+        expect(told, "error", error, told.error)
+        if entry is not None and error is None:
+            found = {"first": addr, "last": entry.last, "host": entry.host_of(addr)}
+            expect(told, "found", [found], told.all_of("segment"))
+
+    def segments(self, told: Told) -> None:
+        """What a reader looks at does not count as used."""
+        before = self.table
+        self.translate(told)
+        self.table = before
+
     def translate(self, told: Told) -> None:
         fields = told.fields
         if fields["access"] not in (1, 2):
             expect(told, "error", EINVAL, told.error)
             return
         device = replace(NEW_DEVICE, iotlb=self.table)
-        device, outcome = translation(
+        after, outcome = translation(
             self.profile, device, fields["addr"], fields["length"], fields["access"], fields["room"]
         )
-        assert device.iotlb is not None
-        self.table = device.iotlb
-        same_translation(told, outcome, "EFAULT")
+        assert after.iotlb is not None
+        self.table = after.iotlb
+        same_translation(told, self.profile, device, outcome, "EFAULT")
 
 
 class Device:
@@ -120,30 +178,42 @@ class Device:
             iotlb_mode="follows" if fields["iotlb_follows"] else "stays",
         )
         self.device: Any = NEW_DEVICE
+        self.is_strangers = False  # the stranger has taken it
 
     def do(self, told: Told) -> None:
         if told.name in ("observe", "end"):
             self.observe(told)
             return
-        request = self.request(told)
-        if request is None:
+        if told.name == "device_translate" and (told.fields["queue"] > 1 or told.fields["access"] not in (1, 2)):
+            expect(told, "error", EINVAL, told.error)
             return
+        request = self.request(told)
+        before = self.device
         self.device, outcome = step(self.profile, self.device, request)
+        if isinstance(request, SetOwner) and not isinstance(outcome, Rejected):
+            self.is_strangers = "stranger" in told.manners
         if isinstance(request, Translate):
-            same_translation(told, outcome, "EAGAIN")
+            same_translation(told, self.profile, before, outcome, "EAGAIN")
             return
         expect(told, "error", outcome.rule.errno if isinstance(outcome, Rejected) else None, told.error)
         if isinstance(outcome, MissRead):
             (message,) = told.all_of("message")
             seen = (message["framing"], message["iova"], message["perm"])
             expect(told, "miss", (outcome.version, outcome.iova, outcome.access), seen)
+            expect(told, "bytes", MESSAGE_BYTES, told.answer)
+        elif isinstance(outcome, NothingRead):
+            expect(told, "bytes", 0, told.answer)
+        elif isinstance(outcome, MessageTaken):
+            expect(told, "bytes", outcome.length, told.answer)
+            woken = answered(before.pending, request)[1] if request.kind == UPDATE else ()
+            if "no_buffer" not in told.manners:
+                expect(told, "woken", woken, tuple(one["queue"] for one in told.all_of("woken")))
 
     def request(self, told: Told) -> Any:
-        fields, owner = told.fields, "stranger" not in told.manners
+        """The request of the spec. Raises Unreadable."""
+        fields, owner = told.fields, ("stranger" in told.manners) == self.is_strangers
         readable = "unreadable" not in told.manners
         if told.name == "set_owner":
-            if not owner:
-                raise Leave
             return SetOwner()
         if told.name == "reset_owner":
             return ResetOwner(from_owner=owner)
@@ -170,19 +240,21 @@ class Device:
             return WriteMessage(asid=fields["space"], **{name: fields[name] for name in MESSAGE_FIELDS})
         if told.name == "read":
             return ReadMessage(length=fields["length"])
-        if told.name == "device_translate" and told.error != EINVAL:
-            fields = {**fields, "room": min(fields["room"], MOST_SEGMENTS)}
+        if told.name == "device_translate":
             return Translate(**fields)
-        return None
+        raise Unreadable(f"{told.name} is no operation on a device")
 
     def observe(self, told: Told) -> None:
         _, maps = step(self.profile, self.device, ObserveMaps())
         assert isinstance(maps, MapsView)
         expect(told, "table", maps.table or (), entries_of(told, "table"))
         expect(told, "iotlb", maps.iotlb or (), entries_of(told, "iotlb"))
-        misses = [(one["queue"], one["iova"], one["access"], one["framing"]) for one in told.all_of("miss")]
-        waiting = (*self.device.unread, *self.device.pending)
-        expect(told, "misses", [(one.queue, one.iova, one.access, one.version) for one in waiting], misses)
+        misses = [
+            {"queue": one.queue, "access": one.access, "iova": one.iova, "framing": one.version, "read": read}
+            for read, waiting in enumerate((self.device.unread, self.device.pending))
+            for one in waiting
+        ]
+        expect(told, "misses", misses, told.all_of("miss"))
 
 
 MESSAGE_FIELDS = ("framing", "iova", "size", "uaddr", "perm", "kind", "length")

@@ -26,7 +26,7 @@ from conformance.files import load_vectors
 from conformance.target import TargetUnavailable
 from conformance.targets.c import build
 from conformance.targets.c.fuzz_build import Program, fuzz_program
-from conformance.targets.c.fuzz_replay import Differs, Replayed, replay
+from conformance.targets.c.fuzz_replay import Differs, Replay, Replayed, Unreadable, replay
 from conformance.targets.c.fuzz_replay_slots import Slots
 from conformance.targets.c.fuzz_replay_vhost import Device, Table
 from conformance.targets.c.fuzz_seeds import write_seeds
@@ -66,7 +66,8 @@ class Result:
     inputs: int = 0
     seeds: int = 0
     seconds: float = 0.0
-    replayed: int = 0  # operations that were done on the spec, too
+    replay: Replay = field(default_factory=Replay)  # what was done on the spec, too
+    replayed_inputs: int = 0
     findings: list[Finding] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)  # a job that ended otherwise than it should
 
@@ -237,9 +238,15 @@ def replay_some(result: Result, corpus: Path, number: int, random: Random, out: 
     for path in random.sample(inputs, min(number, len(inputs))):
         text = account(result.program, path)
         try:
-            result.replayed += replay(text, SPEC)
+            result.replay.add(replay(text, SPEC))
+            result.replayed_inputs += 1
         except Differs as difference:
             result.findings.append(Finding(kept_input(path, out), f"{text}\nDIFFERENCE from the spec: {difference}"))
+        except Unreadable as trouble:
+            if shows_a_fault(text):  # told once more it is one, and it was none before
+                result.findings.append(Finding(kept_input(path, out), text))
+            else:
+                result.troubles.append(f"{kept_input(path, out)} cannot be done on the spec: {trouble}")
 
 
 def kept_input(path: Path, out: Path) -> Path:
@@ -254,6 +261,11 @@ def account(program: Program, path: Path) -> str:
         with tempfile.TemporaryDirectory(prefix="gpaspec-fuzz-") as directory:
             return told([*arguments, "-runs=0", f"-artifact_prefix={directory}/"])
     return told(arguments)
+
+
+def shows_a_fault(text: str) -> bool:
+    """Whether an account ends with a difference or a sanitizer's words."""
+    return any(words in text for words in ("DIFFERENCE", "ERROR:", "runtime error:"))
 
 
 def told(command: list[str]) -> str:
@@ -290,8 +302,13 @@ def show(result: Result, out: Path) -> None:
     driver = "libFuzzer" if result.program.libfuzzer else "random bytes"
     print(
         f"{result.operations} operations in {result.inputs} inputs, {result.seconds:.0f} s ({rate:,.0f} a second), "
-        f"{driver} from {result.seeds} vectors, {result.replayed} of them on the spec, too: "
-        f"{len(result.findings)} findings"
+        f"{driver} from {result.seeds} vectors: {len(result.findings)} findings"
+    )
+    done = result.replay
+    left = ", ".join(f"{name} {count}" for name, count in done.left.most_common())
+    print(
+        f"on the spec: {done.compared} of the {done.told} operations of {result.replayed_inputs} inputs compared"
+        + (f"; not compared: {left}" if left else "")
     )
 
 
@@ -346,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 parser.error(f"{chosen.tell} is no file")
             text = account(program, chosen.tell)
             print(text)
-            return 1 if "DIFFERENCE" in text or "ERROR:" in text or "runtime error:" in text else 0
+            return 1 if shows_a_fault(text) else 0
         if program.note:
             print(program.note, file=sys.stderr)
         result = run(

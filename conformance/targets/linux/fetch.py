@@ -61,8 +61,7 @@ def kernel_for(version: str, refresh: bool = False) -> Kernel:
     Raises TargetUnavailable with one sentence when neither cache nor network has it.
     """
     if version not in VERSIONS:
-        known = ", ".join(VERSIONS)
-        raise TargetUnavailable(f"no kernel {version!r} is known (known: {known}); pass your own with --kernel bzImage")
+        raise TargetUnavailable(f"no Debian kernel {version!r} is known; there are {', '.join(VERSIONS)}")
     with cache_lock(f"kernel-{version}"):
         if not refresh:
             cached = cached_kernel(version)

@@ -63,6 +63,13 @@ def load(path: Path) -> Module:
     return Module((fields.get("name") or [module_name(path)])[0].replace("-", "_"), image, depends, vermagic[0], path)
 
 
+def is_kernel(image: Path) -> bool:
+    """Whether a file may be one that QEMU starts: with the boot header of x86, or an ELF file."""
+    with image.open("rb") as file:
+        start = file.read(0x206)
+    return start[0x202:] == b"HdrS" or start.startswith(b"\x7fELF")
+
+
 def release_of(kernel: Path) -> str:
     """The release that an x86 kernel image says of itself in its boot header ("" if it has none)."""
     with kernel.open("rb") as file:

@@ -25,7 +25,14 @@ from conformance.targets.linux import flat, initramfs
 from conformance.targets.linux.build import guest_program
 from conformance.targets.linux.fetch import Kernel, kernel_for
 from conformance.targets.linux.flat_step import Garbled, Unsuitable
-from conformance.targets.linux.modules import Module, in_load_order, index, of_another_release, taken_from
+from conformance.targets.linux.modules import (
+    Module,
+    in_load_order,
+    index,
+    is_kernel,
+    of_another_release,
+    taken_from,
+)
 from conformance.targets.linux.profile import environment_from
 from conformance.targets.linux.qemu import Machine, MachineDied, MachineOptions, qemu_program
 
@@ -125,6 +132,8 @@ class LinuxVm:
         if self.own_kernel is not None:
             if not self.own_kernel.is_file():
                 raise TargetUnavailable(f"there is no kernel image {self.own_kernel}")
+            if not is_kernel(self.own_kernel):
+                raise TargetUnavailable(f"{self.own_kernel} is no kernel for x86: neither a bzImage nor an ELF file")
             return Kernel(self.own_kernel, self.own_modules, str(self.own_kernel))
         assert self.version is not None
         return kernel_for(self.version)

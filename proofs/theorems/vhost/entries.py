@@ -56,10 +56,12 @@ def a_map_and_a_range(world: World) -> dict[str, Any]:
 
 
 def is_in_order_map(table: AddressMap, **rest: Any) -> Any:
+    """The map is in order."""
     return map_is_in_order(table)
 
 
 def range_is_ordered(table: AddressMap, first: int, last: int, **rest: Any) -> Any:
+    """The map is in order, and the range does not end before it begins."""
     return all_of(map_is_in_order(table), first <= last)
 
 

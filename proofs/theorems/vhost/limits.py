@@ -82,20 +82,28 @@ def is_sane(profile: Profile, table: AddressMap, request: WriteMessage, **rest: 
 
 
 def is_full_and_sane(profile: Profile, table: AddressMap, request: WriteMessage, **rest: Any) -> Any:
+    """The IOTLB has as many entries as it may have, before it gets one more."""
     return all_of(is_sane(profile, table, request), count(table.entries) >= profile.iotlb_limit)
 
 
 def one_is_used(profile: Profile, table: AddressMap, used: Entry, other: Entry, **rest: Any) -> Any:
+    """The IOTLB is in order, whichever policy it has, and one of its entries is used."""
     return all_of(
         map_is_in_order(table), is_fifo(profile, table), has(table.entries, used), any_of(other is used, True)
     )
 
 
 def is_within_limit(profile: Profile, table: AddressMap, first: int, last: int) -> Any:
+    """The IOTLB is in order and within its limit; the range does not end before it begins."""
     return all_of(map_is_in_order(table), map_is_within_limit(profile, table), first <= last)
 
 
 # CLAIMS ----------------------------------------------------------------------------------------------------------
+
+
+def is_at_its_limit(profile: Profile, table: AddressMap) -> Any:
+    """Whether there are as many entries as there may be, whatever the specification calls full."""
+    return count(table.entries) >= profile.iotlb_limit
 
 
 def is_within_limit_after(profile: Profile, table: AddressMap, request: WriteMessage, **rest: Any) -> Any:
@@ -108,14 +116,14 @@ def only_the_oldest_goes(profile: Profile, table: AddressMap, request: WriteMess
     """What was there is still there, unless the map was full and no other was used longer ago."""
     after = updated(profile, table, request)
     is_oldest = every(table.entries, lambda entry: entry.used >= other.used)
-    was_full = is_full(profile, table)
+    was_full = is_at_its_limit(profile, table)
     return implies(has(table.entries, other), has(after.entries, other) == negation(all_of(was_full, is_oldest)))
 
 
 def one_goes_for_one_that_comes(profile: Profile, table: AddressMap, request: WriteMessage, **rest: Any) -> Any:
     """A full map has as many entries after as before; another one has one more."""
     after = updated(profile, table, request)
-    if is_full(profile, table):
+    if is_at_its_limit(profile, table):
         return count(after.entries) == count(table.entries)
     return count(after.entries) == count(table.entries) + 1
 
@@ -133,12 +141,13 @@ def the_new_one_is_there(profile: Profile, table: AddressMap, request: WriteMess
     )
 
 
-def the_first_that_came_goes(profile: Profile, table: AddressMap, request: WriteMessage, **rest: Any) -> Any:
-    """Under first-in first-out the entry that is given up was added before all others."""
+def the_first_that_came_goes(profile: Profile, table: AddressMap, request: WriteMessage, other: Entry) -> Any:
+    """Under first-in first-out an entry is there no more after the update exactly if all others were added after it."""
     if profile.retirement != "fifo":
         return True
-    gone = oldest(table)
-    return gone is not None and every(table.entries, lambda entry: entry.born >= gone.born)
+    after = updated(profile, table, request)
+    came_first = every(table.entries, lambda entry: entry.born >= other.born)
+    return implies(has(table.entries, other), has(after.entries, other) == negation(came_first))
 
 
 def lookups_leave_fifo_alone(profile: Profile, table: AddressMap, used: Entry, **rest: Any) -> Any:
@@ -158,12 +167,12 @@ def use_keeps_order(profile: Profile, table: AddressMap, used: Entry, **rest: An
 
 
 def what_was_just_used_is_youngest(profile: Profile, table: AddressMap, used: Entry, other: Entry, **rest: Any) -> Any:
-    """Under least-recently-used what was used is given up only where nothing else is there."""
+    """Under least-recently-used what was used stays, where anything else is there, when room is made for an entry."""
     if profile.retirement == "fifo":
         return True
-    gone = oldest(after_use(profile, table, used))
+    after = ADDRESS_MAP.with_room(profile, after_use(profile, table, used))
     is_another = all_of(has(table.entries, other), other.born != used.born)
-    return gone is not None and implies(is_another, gone.born != used.born)
+    return implies(is_another, some(after.entries, lambda entry: entry.born == used.born))
 
 
 def removal_makes_no_more(profile: Profile, table: AddressMap, first: int, last: int) -> Any:
@@ -262,7 +271,7 @@ THEOREMS = (
     ),
     about(
         "OLDEST_GOES",
-        "An update takes no entry out, unless the IOTLB is full, and then the one whose use is longest ago.",
+        "An update takes an entry out only if the IOTLB is full, and then the one whose use is longest ago.",
         an_update,
         is_sane,
         only_the_oldest_goes,
@@ -288,11 +297,11 @@ THEOREMS = (
     ),
     about(
         "FIFO",
-        "Under first-in first-out the entry that is given up is the one that was added first.",
+        "Under first-in first-out, an update of a full IOTLB gives up exactly the entry that was added first.",
         an_update,
         is_full_and_sane,
         the_first_that_came_goes,
-        Bug("the one with the lowest address goes", (Patch(THIS, "oldest", last_in_first_out),)),
+        Bug("the one with the lowest address goes", (Patch(ADDRESS_MAP, "oldest", last_in_first_out),)),
     ),
     about(
         "FIFO_USE",
@@ -306,7 +315,7 @@ THEOREMS = (
     ),
     about(
         "USE_SAME",
-        "Using an entry changes the translation of no byte and the number of entries under neither policy.",
+        "Using an entry changes no translation of a byte and not the number of entries, under either policy.",
         a_use,
         one_is_used,
         use_changes_no_translation,

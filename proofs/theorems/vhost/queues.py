@@ -1,15 +1,14 @@
-"""Chains, fields of a ring, and the dirty log, as far as they are proved."""
+"""Chains and fields of a ring, as far as they are proved."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import spec.vhost.chain
-import spec.vhost.dirty_log
 import spec.vhost.run
 from proofs.invariants_vhost import iotlb_is_valid, map_is_in_order
 from proofs.symbolic.boolean import all_merged, all_of, any_of, merged, negation
@@ -18,9 +17,8 @@ from proofs.theorems.vhost.translations import access_of
 from proofs.world import World
 from proofs.world_vhost import any_device
 from spec.outcome import Broken, Faulted, Segment, Translated
-from spec.pages import Pages
 from spec.profile import Profile
-from spec.units import PAGE_SIZE, U32_MAX, U64_MAX
+from spec.units import U32_MAX, U64_MAX
 from spec.vhost.address_map import entry_at
 from spec.vhost.chain import (
     DESCRIPTOR_BYTES,
@@ -34,16 +32,14 @@ from spec.vhost.chain import (
     with_descriptor,
 )
 from spec.vhost.device import NEW_DEVICE, TRANSMIT, Descriptor, Device, Queue
-from spec.vhost.dirty_log import marked_by
 from spec.vhost.run import RECEIVES, SENDS, field_in_pieces, receive_one, send_one
 from spec.vhost.translate import ROOM, byte_stops_at, map_in_use
 
-CHAIN, LOG, RUN, THIS = spec.vhost.chain, spec.vhost.dirty_log, spec.vhost.run, sys.modules[__name__]
+CHAIN, RUN, THIS = spec.vhost.chain, spec.vhost.run, sys.modules[__name__]
 FEW_SEGMENTS = 3  # of a chain, in place of 1024
 DESCRIPTORS = 3  # of a chain that is looked at
 INNER = 2  # of an indirect table that is looked at
 PIECES = 4  # that the bytes of one descriptor may take
-LOGGED = 2  # segments of a write
 
 # TRANSLATIONS THAT ARE ONLY COUNTED ------------------------------------------------------------------------------
 
@@ -114,35 +110,19 @@ def buffers(world: World) -> dict[str, Any]:
     }
 
 
-def a_write(world: World) -> dict[str, Any]:
-    """Segments of a write, and a page."""
-
-    def segment(name: str) -> Segment:
-        return Segment(*(world.integer(f"{name}.{field}", 0, U64_MAX) for field in ("first", "last", "host")))
-
-    return {
-        "device": any_device(world),
-        "segments": tuple(segment(f"segment{i}") for i in range(LOGGED)),
-        "page": world.integer("page", 0, U64_MAX // PAGE_SIZE),
-    }
-
-
 def anything(**rest: Any) -> Any:
+    """Nothing is assumed."""
     return True
 
 
 def map_in_order(profile: Profile, device: Device) -> Any:
+    """The map in use is in order."""
     return map_is_in_order(map_in_use(device))
 
 
 def map_is_valid(profile: Profile, device: Device, **rest: Any) -> Any:
+    """The map in use is in order, and an IOTLB within its limit."""
     return all_merged((map_in_order, iotlb_is_valid), profile, device)
-
-
-def is_without_iotlb(device: Device, segments: tuple[Segment, ...], page: int) -> Any:
-    if device.iotlb is not None:
-        return False
-    return all_of(*(segment.first <= segment.last for segment in segments))
 
 
 # CLAIMS ----------------------------------------------------------------------------------------------------------
@@ -155,7 +135,11 @@ def chain_is_in_bounds(profile: Profile, chain: tuple[Descriptor, ...], pieces: 
     in_order = all_of(*(any_of(negation(one.writable), other.writable) for one, other in pairwise(chain)))
     if isinstance(answer, Buffers):
         total = len(answer.readable) + len(answer.writable)
-        return all_of(total == sum(pieces), total <= FEW_SEGMENTS, any_of(in_order, *(count == 0 for count in pieces)))
+        reads_first = [
+            any_of(negation(chain[one].writable), pieces[one] == 0, chain[other].writable)
+            for one, other in combinations(range(len(chain)), 2)
+        ]
+        return all_of(total == sum(pieces), total <= FEW_SEGMENTS, *reads_first)
     if isinstance(answer, Broken) and answer.rule is READ_FIRST:
         return negation(in_order)
     return all_of(isinstance(answer, Broken) and answer.rule is ROOM, sum(pieces) > FEW_SEGMENTS)
@@ -222,14 +206,6 @@ def direction_is_seen(profile: Profile, readable: int, writable: int, sends: Any
     return is_broken != is_fit
 
 
-def marks_are_exact(device: Device, segments: tuple[Segment, ...], page: int) -> Any:
-    """A page is marked exactly if a byte of it was written."""
-    marked: Pages = marked_by(device, segments)
-    first_byte, last_byte = page * PAGE_SIZE, page * PAGE_SIZE + PAGE_SIZE - 1
-    has_byte = any_of(*(all_of(one.first <= last_byte, first_byte <= one.last) for one in segments))
-    return has_byte == bool(marked.contains(page))
-
-
 # PLANTED BUGS ----------------------------------------------------------------------------------------------------
 
 
@@ -241,11 +217,6 @@ def reads_after_writes(
     if not isinstance(alone, Buffers):
         return device, alone
     return device, Buffers(buffers.readable + alone.readable, buffers.writable + alone.writable)
-
-
-def pages_of_the_first_byte(address: int, length: int) -> Pages:
-    """Only the page where the write begins."""
-    return Pages(((address // PAGE_SIZE, address // PAGE_SIZE),))
 
 
 def never_in_pieces(profile: Profile, device: Device, fields: Any) -> None:
@@ -281,7 +252,7 @@ THEOREMS = (
         anything,
         chain_is_in_bounds,
         Bug("each descriptor is taken as if it were alone", (Patch(CHAIN, "with_descriptor", reads_after_writes),)),
-        f"chains of {DESCRIPTORS} descriptors, a limit of {FEW_SEGMENTS} segments in place of 1024",
+        f"chains of {DESCRIPTORS} descriptors, {FEW_SEGMENTS} segments in place of 1024: the walk is run as it is",
     ),
     about(
         "CHAIN.TABLE",
@@ -293,18 +264,19 @@ THEOREMS = (
         anything,
         table_is_as_said,
         Bug("a descriptor is 8 bytes long", (Patch(CHAIN, "DESCRIPTOR_BYTES", 8),)),
-        f"tables with {INNER} descriptors, of any length",
+        f"tables with {INNER} descriptors, of any length: a table is a list of them",
     ),
     about(
         "CHAIN.DIRECTION",
-        "A chain is sent only if it has bytes to read and none to write, and written to only the other way round.",
+        "A chain is sent only if it has bytes to read and none to write, and received into only if it has bytes to "
+        "write and none to read.",
         ("VHOST.CHAIN.SENDS", "VHOST.CHAIN.RECEIVES"),
         RUNS,
         buffers,
         anything,
         direction_is_seen,
         Bug("the rules are mixed up", (Patch(RUN, "SENDS", RECEIVES),)),
-        "chains of at most one segment for each direction",
+        "chains of at most one segment for each direction: what is put together is a list of them",
     ),
     about(
         "RING.WHOLE_FIELD",
@@ -315,16 +287,5 @@ THEOREMS = (
         map_is_valid,
         pieces_are_seen,
         Bug("nobody looks", (Patch(THIS, "field_in_pieces", never_in_pieces),)),
-    ),
-    about(
-        "LOG.EXACT",
-        "Without an IOTLB a write marks exactly the pages that hold a byte of it.",
-        (),
-        RUNS,
-        a_write,
-        is_without_iotlb,
-        marks_are_exact,
-        Bug("only the page of a segment's first byte is marked", (Patch(LOG, "pages_of", pages_of_the_first_byte),)),
-        f"writes of {LOGGED} segments",
     ),
 )

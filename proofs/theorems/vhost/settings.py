@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import spec.vhost.address_map
@@ -15,7 +15,7 @@ from proofs.bugs import with_check, with_effect
 from proofs.claims import accepted
 from proofs.invariants_vhost import valid_device
 from proofs.requests_vhost import VHOST_REQUESTS, set_mem_table
-from proofs.sets import has
+from proofs.sets import are_equal
 from proofs.symbolic.boolean import all_of, any_of, implies, merged, negation
 from proofs.theorem import Bug, Patch, Theorem
 from proofs.theorems.vhost.devices import about, after_without_runs
@@ -24,10 +24,10 @@ from proofs.world import World
 from proofs.world_vhost import any_device
 from spec.outcome import Done
 from spec.profile import Profile
-from spec.sets import count, every, removed
+from spec.sets import added, count, every, kept, removed
 from spec.units import U64_MAX
 from spec.vhost.access import table_is_loggable, table_is_user_memory
-from spec.vhost.address_map import EMPTY_MAP, AddressMap, entry_at, oldest
+from spec.vhost.address_map import EMPTY_MAP, READ, WRITE, AddressMap, Entry, entry_at, oldest
 from spec.vhost.backend import NONE, SET_BACKEND, SetBackend
 from spec.vhost.device import ACCESS_PLATFORM, NO_LOG, RECEIVE, TRANSMIT, Device, Queue, has_feature, with_queue
 from spec.vhost.features import SET_FEATURES, SetFeatures
@@ -45,8 +45,8 @@ from spec.vhost.ring import (
 )
 
 MEM_TABLE, REGIONS, FEATURES = spec.vhost.mem_table, spec.vhost.regions, spec.vhost.features
-SOME_REGIONS = 3  # of a memory table that is looked at region by region
-OF_DEVICE = ("owned", "features", "message_version", "table", "iotlb", "unread", "pending", "log_base", "queues")
+SOME_REGIONS = 2  # of a memory table that is looked at region by region
+OF_DEVICE = tuple(field.name for field in fields(Device))
 TABLE_CHANGES = ("set_mem_table", "add_region", "remove_region", "remove_range")
 
 # INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
@@ -71,19 +71,33 @@ def some_regions_and_a_byte(world: World) -> dict[str, Any]:
     return {**any_request_and_a_byte("set_mem_table")(world), "request": request}
 
 
+def any_request_with_chains(operation: str) -> Callable[[World], dict[str, Any]]:
+    """Any device, with any chains that wait in its queues, and any request of an operation."""
+
+    def inputs(world: World) -> dict[str, Any]:
+        device = any_device(world, has_chains=True)
+        return {"profile": world.profile(), "device": device, "request": VHOST_REQUESTS[operation](world)}
+
+    return inputs
+
+
 def is_accepted(profile: Profile, device: Device, request: Any, **rest: Any) -> Any:
+    """The device is valid, and the request breaks no rule."""
     return all_of(valid_device(profile, device), accepted(profile, device, request))
 
 
 def is_accepted_in_iotlb_mode(profile: Profile, device: Device, request: Any, **rest: Any) -> Any:
+    """The device is valid and in IOTLB mode, and the request breaks no rule."""
     return all_of(is_accepted(profile, device, request), merged(is_in_iotlb_mode)(device))
 
 
 def is_in_iotlb_mode(device: Device) -> bool:
+    """The device has an IOTLB."""
     return device.iotlb is not None
 
 
 def is_active_after(profile: Profile, device: Device, request: Any, **rest: Any) -> Any:
+    """The device is valid, the request breaks no rule, and a queue has a backend."""
     attached = any_of(*(queue.attached for queue in device.queues))
     return all_of(is_accepted(profile, device, request), attached)
 
@@ -116,10 +130,11 @@ def table_is_the_regions(profile: Profile, device: Device, request: SetMemTable,
     for region in request.regions:
         if region.gpa <= byte <= region.gpa + region.size - 1 and (best is None or region.gpa < best.gpa):
             best = region
+    others = others_are_the_same(device, after, "table")
     if best is None or found is None:
-        return best is None and found is None
+        return all_of(best is None and found is None, others)
     is_there = found.host_of(byte) == (best.hva + byte - best.gpa) % (U64_MAX + 1)
-    return all_of(is_there, found.perm == 3, others_are_the_same(device, after, "table"))
+    return all_of(is_there, found.perm == 3, others)
 
 
 def active_table_is_fit(profile: Profile, device: Device, request: Any, **rest: Any) -> Any:
@@ -137,14 +152,18 @@ def table_is_no_matter(profile: Profile, device: Device, request: Any, byte: int
 
 
 def region_is_added(profile: Profile, device: Device, request: AddRegion, **rest: Any) -> Any:
-    """The table has one more entry, and is still within both limits."""
+    """The table has all entries that it had and the region, which is one more, and is still within both limits."""
     after = after_without_runs(profile, device, request)
-    before_count = 0 if device.table is None else count(device.table.entries)
+    before = spec.vhost.address_map.EMPTY_MAP if device.table is None else device.table
     if after.table is None:
         return False
+    born = before.clock
+    region = Entry(request.gpa, request.gpa + request.size - 1, request.hva, READ + WRITE, born=born, used=born)
     held = count(after.table.entries)
     return all_of(
-        held == before_count + 1,
+        are_equal(after.table.entries, added(before.entries, region)),
+        after.table.clock == before.clock + 1,
+        held == count(before.entries) + 1,
         held <= profile.max_regions,
         held <= profile.iotlb_limit,
         others_are_the_same(device, after, "table"),
@@ -152,7 +171,7 @@ def region_is_added(profile: Profile, device: Device, request: AddRegion, **rest
 
 
 def region_is_removed(profile: Profile, device: Device, request: RemoveRegion, **rest: Any) -> Any:
-    """The table has one entry less, one with the three values of the request."""
+    """The table has all entries but one, which has the three values of the request, and is the first that had them."""
     after = after_without_runs(profile, device, request)
     if device.table is None or after.table is None:
         return False
@@ -162,24 +181,45 @@ def region_is_removed(profile: Profile, device: Device, request: RemoveRegion, *
         gone.first == request.gpa,
         gone.last == request.gpa + request.size - 1,
         gone.host == request.hva,
-        negation(has(after.table.entries, gone)),
+        are_equal(after.table.entries, removed(device.table.entries, gone)),
+        every(after.table.entries, lambda entry: any_of(negation(is_named(request, entry)), gone.born < entry.born)),
+        after.table.clock == device.table.clock,
         others_are_the_same(device, after, "table"),
     )
 
 
+def is_named(request: RemoveRegion, entry: Entry) -> Any:
+    """The entry has the three values of the request."""
+    last = request.gpa + request.size - 1
+    return all_of(entry.first == request.gpa, entry.last == last, entry.host == request.hva)
+
+
 def range_is_removed(profile: Profile, device: Device, request: RemoveRange, byte: int) -> Any:
-    """No byte of the range is in the table any more; a device without a table still has none."""
+    """The table has exactly the entries that end before the range or begin behind it, and so no byte of the range; a
+    device without a table still has none.
+    """
     after = after_without_runs(profile, device, request)
+    others = others_are_the_same(device, after, "table")
     if device.table is None or after.table is None:
-        return device.table is None and after.table is None
+        return all_of(device.table is None and after.table is None, others)
+    outside = kept(device.table.entries, lambda entry: any_of(entry.last < request.first, request.last < entry.first))
     is_asked = all_of(request.first <= byte, byte <= request.last)
-    return all_of(implies(is_asked, entry_at(after.table, byte) is None), others_are_the_same(device, after, "table"))
+    return all_of(
+        are_equal(after.table.entries, outside),
+        after.table.clock == device.table.clock,
+        implies(is_asked, entry_at(after.table, byte) is None),
+        others,
+    )
 
 
 def mode_is_as_agreed(profile: Profile, device: Device, request: SetFeatures, **rest: Any) -> Any:
     """Agreeing on the feature gives an empty IOTLB; leaving it out removes it or not, as the profile says."""
     after = after_without_runs(profile, device, request)
-    common = [after.features == request.features, others_are_the_same(device, after, "features", *FORGOTTEN)]
+    common = [
+        after.features == request.features,
+        others_are_the_same(device, after, "features", *FORGOTTEN),
+        *(rest_is_the_same(*pair, *RING) for pair in zip(device.queues, after.queues, strict=True)),
+    ]
     if has_feature(request.features, ACCESS_PLATFORM):
         if after.iotlb is None:
             return False
@@ -187,19 +227,28 @@ def mode_is_as_agreed(profile: Profile, device: Device, request: SetFeatures, **
         return all_of(*common, is_empty, after.unread is device.unread, after.pending is device.pending)
     if profile.iotlb_mode == "stays":
         return all_of(*common, after.iotlb is device.iotlb, after.queues == device.queues)
-    return all_of(*common, after.iotlb is None)
+    if device.iotlb is None:
+        return all_of(*common, after.iotlb is None, after.unread is device.unread, after.pending is device.pending)
+    return all_of(*common, after.iotlb is None, after.unread == (), after.pending == ())
 
 
 FORGOTTEN = ("iotlb", "unread", "pending", "queues")  # what a change of mode may take
+RING = ("desc", "avail", "used", "log")  # and of a queue
+
+
+def rest_is_the_same(before: Queue, after: Queue, *names: str) -> Any:
+    """All fields of the queue but these are the very same, or equal."""
+    rest = [field.name for field in fields(Queue) if field.name not in names]
+    return all_of(True, *(is_same(getattr(before, name), getattr(after, name)) for name in rest))
 
 
 def rings_are_forgotten_with_the_mode(profile: Profile, device: Device, request: SetFeatures, **rest: Any) -> Any:
-    """Where the mode follows the features, rings are forgotten exactly by going in or out; backends stay."""
+    """Where the mode follows the features, rings are forgotten exactly by going in or out; all else stays."""
     after = after_without_runs(profile, device, request)
     goes = has_feature(request.features, ACCESS_PLATFORM) != (device.iotlb is not None)
     claims = []
     for queue, changed in zip(device.queues, after.queues, strict=True):
-        claims += [changed.attached == queue.attached, changed.size == queue.size]
+        claims.append(rest_is_the_same(queue, changed, *RING))
         if goes and profile.iotlb_mode == "follows":
             claims += [changed.desc == 0, changed.avail == 0, changed.used == 0, changed.log == NO_LOG]
         else:
@@ -209,7 +258,7 @@ def rings_are_forgotten_with_the_mode(profile: Profile, device: Device, request:
 
 
 def detaching_forgets_misses(profile: Profile, device: Device, request: SetBackend, **rest: Any) -> Any:
-    """A queue that loses its backend neither waits nor listens; no queue's miss is left; the rest stays."""
+    """A queue that loses its backend does not listen; no queue's miss is left; the rest of it and of all stays."""
     after = after_without_runs(profile, device, request)
     if request.backend != NONE:
         return True
@@ -217,6 +266,7 @@ def detaching_forgets_misses(profile: Profile, device: Device, request: SetBacke
     return all_of(
         negation(queue.attached),
         negation(queue.listening),
+        rest_is_the_same(device.queues[request.queue], queue, "attached", "listening"),
         after.unread == () and after.pending == (),
         other is device.queues[1 - request.queue],
         others_are_the_same(device, after, "unread", "pending", "queues"),
@@ -246,12 +296,15 @@ def reset_forgets_all(profile: Profile, device: Device, request: ResetOwner, **r
 
 
 def only_this_ring_changes(profile: Profile, device: Device, request: Any, **rest: Any) -> Any:
-    """The queue that was named has what was asked for; the other, and the rest of the device, is the same."""
+    """The queue that was named has what was asked for; its rest, the other, and the rest of the device are the same."""
     after = after_without_runs(profile, device, request)
     queue, before = after.queues[request.queue], device.queues[request.queue]
-    other = after.queues[1 - request.queue] is device.queues[1 - request.queue]
+    asked = ("size",) if isinstance(request, SetRingSize) else RING
     return all_of(
-        other, others_are_the_same(device, after, "queues"), queue.attached == before.attached, as_asked(queue, request)
+        after.queues[1 - request.queue] is device.queues[1 - request.queue],
+        others_are_the_same(device, after, "queues"),
+        rest_is_the_same(before, queue, *asked),
+        as_asked(queue, request),
     )
 
 
@@ -277,10 +330,10 @@ def log_is_where_asked(profile: Profile, device: Device, request: SetLogBase, **
 # PLANTED BUGS ----------------------------------------------------------------------------------------------------
 
 
-def last_region_is_lost(profile: Profile, device: Device, request: SetMemTable) -> Any:
-    """The old table shows through where the new one has nothing."""
+def gives_up_without_regions(profile: Profile, device: Device, request: SetMemTable) -> Any:
+    """A table without regions takes the log and the owner with it."""
     after, answer = SET_MEM_TABLE.effect(profile, device, request)
-    return (after, answer) if len(request.regions) < 2 else (device, Done())
+    return (after, answer) if len(request.regions) > 0 else (replace(after, log_base=None, owned=False), answer)
 
 
 def nothing_is_foreign(profile: Profile, device: Device, request: Any) -> bool:
@@ -297,8 +350,8 @@ def into_the_iotlb(operation: Any) -> Patch:
     return with_effect(operation, effect)
 
 
-def adds_twice(table: AddressMap, region: Region) -> AddressMap:
-    return MEM_TABLE.with_region(MEM_TABLE.with_region(table, region), region)
+def host_is_forgotten(table: AddressMap, region: Region) -> AddressMap:
+    return MEM_TABLE.with_region(table, replace(region, hva=0))
 
 
 def removes_the_oldest(profile: Profile, device: Device, request: RemoveRegion) -> tuple[Device, Done]:
@@ -308,11 +361,10 @@ def removes_the_oldest(profile: Profile, device: Device, request: RemoveRegion) 
     return replace(device, table=replace(table, entries=removed(table.entries, oldest(table)))), Done()
 
 
-def removes_up_to_the_last(profile: Profile, device: Device, request: RemoveRange) -> tuple[Device, Done]:
-    """The last byte of the range is left out."""
-    if request.last == request.first:
+def empties_the_table(profile: Profile, device: Device, request: RemoveRange) -> tuple[Device, Done]:
+    if device.table is None:
         return device, Done()
-    return REMOVE_RANGE.effect(profile, device, replace(request, last=request.last - 1))  # type: ignore[return-value]
+    return replace(device, table=replace(device.table, entries=kept(device.table.entries, lambda entry: False))), Done()
 
 
 def keeps_the_iotlb(profile: Profile, device: Device, request: SetFeatures) -> tuple[Device, Done]:
@@ -321,9 +373,15 @@ def keeps_the_iotlb(profile: Profile, device: Device, request: SetFeatures) -> t
     return (after if device.iotlb is None else replace(after, iotlb=device.iotlb)), answer
 
 
-def forgets_one_ring(profile: Profile, device: Device, request: SetFeatures) -> tuple[Device, Done]:
+def queues_stop(profile: Profile, device: Device, request: SetFeatures) -> tuple[Device, Done]:
+    """A queue no longer listens, and what waits in it is lost."""
     after, answer = FEATURES.set_features(profile, device, request)
-    return replace(after, queues=(after.queues[0], device.queues[1])), answer
+    receive, transmit = after.queues
+    return replace(after, queues=(stopped(receive), stopped(transmit))), answer
+
+
+def stopped(queue: Queue) -> Queue:
+    return replace(queue, quiet=True, listening=False, chains=())
 
 
 def detaches_only(profile: Profile, device: Device, request: SetBackend) -> Any:
@@ -365,8 +423,8 @@ THEOREMS: tuple[Theorem, ...] = (
         "as asked",
         is_accepted,
         table_is_the_regions,
-        Bug("with several regions the old table stays", (with_effect(SET_MEM_TABLE, last_region_is_lost),)),
-        f"requests of at most {SOME_REGIONS} regions; tables before it of any number",
+        Bug("without regions the log and the owner go too", (with_effect(SET_MEM_TABLE, gives_up_without_regions),)),
+        f"requests of at most {SOME_REGIONS} regions, tables before it of any number: regions are taken one by one",
         some_regions_and_a_byte,
     ),
     *(
@@ -399,16 +457,18 @@ THEOREMS: tuple[Theorem, ...] = (
     about(
         "add_region",
         "EFFECT",
-        "A region that is added is one more entry of the table, which stays within both limits; nothing else changes.",
+        "A region that is added is one more entry of the table, the youngest, with its bytes, its host address and "
+        "both permissions; every other entry stays, the table is within both limits, and nothing else changes.",
         "as asked",
         is_accepted,
         region_is_added,
-        Bug("it is added twice", (Patch(REGIONS, "with_region", adds_twice),)),
+        Bug("its host address is forgotten", (Patch(REGIONS, "with_region", host_is_forgotten),)),
     ),
     about(
         "remove_region",
         "EFFECT",
-        "A region that is removed had the three values that were named, and is the only one that goes.",
+        "A region that is removed had the three values that were named, of several the first that was added, and is "
+        "the only one that goes; nothing else changes.",
         "as asked",
         is_accepted,
         region_is_removed,
@@ -417,31 +477,36 @@ THEOREMS: tuple[Theorem, ...] = (
     about(
         "remove_range",
         "EFFECT",
-        "After a range was removed from the table none of its bytes is mapped there; nothing else changes.",
+        "After a range was removed from the table, the table has exactly the entries that it had and that have no byte "
+        "of the range, so none of its bytes is mapped there; nothing else changes.",
         "as asked",
         is_accepted,
         range_is_removed,
-        Bug("its last byte is left out", (with_effect(REMOVE_RANGE, removes_up_to_the_last),)),
+        Bug("the whole table goes", (with_effect(REMOVE_RANGE, empties_the_table),)),
         inputs=any_request_and_a_byte("remove_range"),
     ),
     about(
         "set_features",
         "MODE",
         "Agreeing on ACCESS_PLATFORM, also again, gives an empty IOTLB and forgets no miss; leaving it out removes the "
-        "IOTLB exactly where the profile says so; nothing else changes.",
+        "IOTLB, with all misses, exactly where the profile says so; nothing else changes, but for where rings are "
+        "(`DEVICE.SETFEATURES.RINGS`).",
         "as asked",
         is_accepted,
         mode_is_as_agreed,
         Bug("agreeing again keeps what is there", (with_effect(SET_FEATURES, keeps_the_iotlb),)),
+        inputs=any_request_with_chains("set_features"),
     ),
     about(
         "set_features",
         "RINGS",
-        "Rings are forgotten exactly by going into IOTLB mode or out of it, where the profile says so; backends stay.",
+        "Rings are forgotten exactly by going into IOTLB mode or out of it, where the profile says so; of each queue "
+        "nothing else changes, neither its backend nor what waits in it.",
         "as asked",
         is_accepted,
         rings_are_forgotten_with_the_mode,
-        Bug("the transmit queue keeps its ring", (with_effect(SET_FEATURES, forgets_one_ring),)),
+        Bug("both queues stop and lose their chains", (with_effect(SET_FEATURES, queues_stop),)),
+        inputs=any_request_with_chains("set_features"),
     ),
     about(
         "set_backend",
@@ -451,6 +516,7 @@ THEOREMS: tuple[Theorem, ...] = (
         is_accepted,
         detaching_forgets_misses,
         Bug("misses stay", (with_effect(SET_BACKEND, detaches_only),)),
+        inputs=any_request_with_chains("set_backend"),
     ),
     about(
         "reset_owner",
@@ -465,12 +531,13 @@ THEOREMS: tuple[Theorem, ...] = (
         about(
             operation.name,
             "EFFECT",
-            f"After {operation.name} the queue that was named has what was asked for; the other queue and the rest of "
-            "the device are the same.",
+            f"After {operation.name} the queue that was named has what was asked for; the rest of it, the other queue "
+            "and the rest of the device are the same.",
             "as asked",
             is_accepted,
             only_this_ring_changes,
             Bug("the queues are mixed up", (other_queue(operation),)),
+            inputs=any_request_with_chains(operation.name),
         )
         for operation in (SET_RING_SIZE, SET_RING_ADDRESSES)
     ),

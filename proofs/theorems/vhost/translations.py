@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import spec.vhost.address_map
 import spec.vhost.translate
 from proofs.invariants_vhost import iotlb_is_valid, map_is_in_order
-from proofs.symbolic.boolean import all_merged, all_of, any_of, implies, merged
+from proofs.symbolic.boolean import all_merged, all_of, any_of, implies, merged, negation
 from proofs.symbolic.record import one_of
-from proofs.theorem import Bug, Patch, Theorem
+from proofs.theorem import Bug, Patch, Theorem, patched
 from proofs.world import World
 from proofs.world_vhost import any_device
 from spec.outcome import Faulted, Segment, Translated
@@ -40,7 +40,6 @@ from spec.vhost.translate import (
 TRANSLATE, THIS = spec.vhost.translate, sys.modules[__name__]
 LONGEST = 2**64  # bytes of a translation
 MUCH_ROOM = 2**32
-FEW_SEGMENTS = 2  # of a translation that is followed to its end
 
 # INPUTS AND HYPOTHESES -------------------------------------------------------------------------------------------
 
@@ -64,15 +63,22 @@ def a_step(world: World) -> dict[str, Any]:
 
 
 def a_translation(world: World) -> dict[str, Any]:
-    """Any device, any range, and any byte, with room for a few segments."""
+    """Any device, any range, and any byte; and how far the translation has come, if it has begun.
+
+    What it did until then is one segment here, of bytes from `addr` to before `address`. Of these only `byte` is looked
+    at, so that it does not matter where one segment ended and the next began. `room` counts this one and what is left.
+    """
     return {
         "profile": world.profile(),
         "device": any_device(world),
         "addr": world.integer("addr", 0, U64_MAX),
         "length": world.integer("length", 0, LONGEST),
         "writes": world.boolean("writes"),
-        "room": world.integer("room", 0, FEW_SEGMENTS),
+        "room": world.integer("room", 0, MUCH_ROOM),
         "byte": world.integer("byte", 0, U64_MAX),
+        "begun": world.boolean("begun"),
+        "address": world.integer("address", 0, U64),
+        "host": world.integer("host", 0, U64_MAX),
     }
 
 
@@ -87,6 +93,7 @@ def nothing_to_do(world: World) -> dict[str, Any]:
 
 
 def access_of(writes: Any) -> int:
+    """The access that a translation asks for."""
     return WRITE if writes else READ
 
 
@@ -101,7 +108,22 @@ def is_a_step(profile: Profile, device: Device, address: int, end: int, **rest: 
 
 
 def is_in_order(profile: Profile, device: Device, **rest: Any) -> Any:
+    """Both maps are in order."""
     return all_merged((maps_are_in_order, iotlb_is_valid), profile, device)
+
+
+def is_right_so_far(
+    profile: Profile, device: Device, addr: int, length: int, writes: Any, begun: Any, address: int, **rest: Any
+) -> Any:
+    """The maps are in order, and what is done lies in the range and has `byte` where it is, if it has it."""
+    done = all_of(addr < address, address <= addr + length, merged(done_is_right)(device, address, addr, writes, rest))
+    return all_of(is_in_order(profile, device), implies(begun, done))
+
+
+def done_is_right(device: Device, address: int, addr: int, writes: Any, rest: dict[str, Any]) -> Any:
+    """What was translated so far is where the segment says."""
+    segment = Segment(addr, address - 1, rest["host"])
+    return all_of(rest["room"] >= 1, is_where_it_says(device, segment, rest["byte"], access_of(writes)))
 
 
 # CLAIMS ----------------------------------------------------------------------------------------------------------
@@ -192,25 +214,81 @@ def byte_is_the_same(before: Device, after: Device, byte: int) -> Any:
     return all_of(one.host_of(byte) == other.host_of(byte), one.perm == other.perm, one.last == other.last)
 
 
-def whole_is_right(profile: Profile, device: Device, addr: int, length: int, writes: Any, room: int, byte: int) -> Any:
-    """Segments cover the range without a gap, no more than there is room for; or the first byte that cannot be had is
-    named, and each before it can be had.
+class Again(Exception):
+    """The loop of a translation comes to a second step."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A translation that goes on: what it has, and what it asks for next."""
+
+    segments: tuple[Segment, ...]
+    address: int
+    end: int
+    room: int
+
+
+def followed(
+    profile: Profile, device: Device, addr: int, length: int, access: int, room: int, done: Segment | None
+) -> Translated | Faulted | Progress:
+    """What becomes of a translation that has done this, if anything, after one more step: it ends or goes on."""
+    take, had = TRANSLATE.next_segment, [] if done is None else [done]
+    first, real = list(had), []  # type: ignore[var-annotated]
+
+    def one_step(profile: Profile, device: Device, address: int, end: int, access: int, room: int) -> Any:
+        if first:
+            return device, first.pop()
+        if real:
+            reached.append(Progress((*had, *real), address, end, room))
+            raise Again
+        device, answer = take(profile, device, address, end, access, room)
+        real.append(answer)
+        return device, answer
+
+    reached: list[Progress] = []
+    with patched((Patch(TRANSLATE, "next_segment", one_step),)):
+        try:
+            return translation(profile, device, addr, length, access, room)[1]
+        except Again:
+            return reached[0]
+
+
+def whole_is_right(
+    profile: Profile,
+    device: Device,
+    addr: int,
+    length: int,
+    writes: Any,
+    room: int,
+    byte: int,
+    begun: Any,
+    address: int,
+    host: int,
+) -> Any:
+    """Segments cover the range without a gap, no more than there is room for; or the byte is named where it stopped,
+    the first that cannot be had or for which there is no segment left, and each before it can be had; or the
+    translation goes on, and all is right so far.
     """
     access = access_of(writes)
-    _, answer = translation(profile, device, addr, length, access, room)
+    done = Segment(addr, address - 1, host) if begun else None
+    answer = followed(profile, device, addr, length, access, room, done)
     if isinstance(answer, Faulted):
-        stops = answer.rule is ROOM or byte_stops_at(device, answer.at, access) is answer.rule
+        taken = 0 if done is None else 1
+        is_full = room <= taken
+        why = is_full if answer.rule is ROOM else byte_stops_at(device, answer.at, access) is answer.rule
         return all_of(
-            addr <= answer.at,
+            answer.at == (addr if done is None else address),
             answer.at < addr + length,
-            stops,
+            why,
+            any_of(answer.rule is ROOM, negation(is_full)),
             implies(all_of(addr <= byte, byte < answer.at), merged(can_be_had)(device, byte, access)),
         )
-    return all_of(
-        len(answer.segments) <= room,
-        covers_exactly(answer, addr, length),
-        *(merged(is_where_it_says)(device, segment, byte, access) for segment in answer.segments),
-    )
+    right = [merged(is_where_it_says)(device, segment, byte, access) for segment in answer.segments]
+    if isinstance(answer, Progress):
+        next_one = [answer.address < addr + length, answer.end == addr + length]
+        left = answer.room == room - len(answer.segments)
+        return all_of(*right, *next_one, left, covers_exactly(answer.segments, addr, answer.address))
+    return all_of(*right, len(answer.segments) <= room, covers_exactly(answer.segments, addr, addr + length))
 
 
 def can_be_had(device: Device, byte: int, access: int) -> bool:
@@ -226,13 +304,13 @@ def is_where_it_says(device: Device, segment: Segment, byte: int, access: int) -
     return implies(all_of(segment.first <= byte, byte <= segment.last), is_right)
 
 
-def covers_exactly(answer: Translated, addr: int, length: int) -> Any:
-    """The segments follow each other from the first byte to the last."""
+def covers_exactly(segments: tuple[Segment, ...], addr: int, end: int) -> Any:
+    """The segments follow each other from the first byte to the one before `end`."""
     claims, at = [], addr
-    for segment in answer.segments:
+    for segment in segments:
         claims += [segment.first == at, segment.first <= segment.last]
         at = segment.last + 1
-    return all_of(*claims, at == addr + length)
+    return all_of(*claims, at == end)
 
 
 def no_bytes_no_segments(profile: Profile, device: Device, addr: int, writes: Any, room: int) -> Any:
@@ -366,17 +444,17 @@ THEOREMS = (
     about(
         "WHOLE",
         "A whole translation covers the range exactly, byte by byte right, with no more segments than there is room "
-        "for; or it names the first byte that cannot be had, by the rule of that byte.",
+        "for; or it names the first byte that cannot be had, by the rule of that byte, or that no segment is left for. "
+        "(By induction: after any number of right steps, one more is right, and the loop ends or goes on behind it.)",
         ALL_RULES,
         a_translation,
-        is_in_order,
+        is_right_so_far,
         whole_is_right,
         Bug("room is never too small", (Patch(TRANSLATE, "next_segment", never_too_many),)),
-        bound=f"room for at most {FEW_SEGMENTS} segments; any range, any number of entries",
     ),
     about(
         "EMPTY",
-        "No bytes take no segments, at any address, whatever is mapped there, and use nothing.",
+        "A translation of no bytes takes no segments and uses no entry, at any address, whatever is mapped there.",
         ("XLATE.MAPPED",),
         nothing_to_do,
         is_in_order,

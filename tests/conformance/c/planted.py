@@ -130,8 +130,8 @@ BUGS: tuple[Bug, ...] = (
         "A new slot does not raise the running maximum of the entries behind it.",
         (
             "edit.c",
-            "for (at = spot.at + 1; at < place->count && entries[at].reach",
-            "for (at = place->count; at < place->count && entries[at].reach",
+            "for (next = at + 1; next <= count && entries[next].reach",
+            "for (next = count + 1; next <= count && entries[next].reach",
         ),
     ),
     bug(
@@ -422,6 +422,27 @@ CONCURRENCY_BUGS: tuple[Bug, ...] = (
             "\t\t}",
         ),
         ("log.c", '#include "internal.h"', '#include <threads.h>\n\n#include "internal.h"'),
+    ),
+    bug(
+        "run-ends-before-it-begins",
+        "a word is read twice",
+        "The first page of a run of dirty pages is looked at again, after a pause in which it may have been taken.",
+        (
+            "log.c",
+            "*last = seek_page(log, *first + 1, false) - 1;",
+            "for (int turn = 0; turn < 100; turn++)\n\t\tthrd_yield();\n\t*last = seek_page(log, *first, false) - 1;",
+        ),
+        ("log.c", '#include "internal.h"', '#include <threads.h>\n\n#include "internal.h"'),
+    ),
+)
+
+# What a reader of a dirty log would see if the writer took it between two loads: found by programs/dirty_runs.c.
+DIRTY_RUN_BUGS: tuple[Bug, ...] = (
+    bug(
+        "first-page-is-looked-at-again",
+        "a word is read twice",
+        "The end of a run of dirty pages is sought from its first page on, which may have been taken by then.",
+        ("log.c", "seek_page(log, *first + 1, false)", "seek_page(log, *first, false)"),
     ),
 )
 

@@ -19,7 +19,7 @@ BLOCK_BUGS: tuple[Bug, ...] = (
         "insert-forgets-the-entry-before",
         "maximum in a block",
         "A new entry that ends before another one that started earlier hides that.",
-        ("edit.c", "if (spot.at && new.reach < entries[spot.at - 1].reach)", "if (spot.at && !new.reach)"),
+        ("edit.c", "if (at && new.reach < entries[at - 1].reach)", "if (at && !new.reach)"),
     ),
     bug(
         "joined-without-their-maximum",
@@ -35,7 +35,7 @@ BLOCK_BUGS: tuple[Bug, ...] = (
         "removed-without-a-trace",
         "maximum after a removal",
         "An entry that is gone still counts in how far the others reach.",
-        ("edit.c", "reach_anew(entries, spot.at, place->count, removed, reach);", "(void)removed, (void)reach;"),
+        ("edit.c", "reach_anew(entries, at, count - 1, removed, reach);", "(void)reach;"),
     ),
     bug(
         "other-side-lacks-the-last-change",

@@ -318,6 +318,30 @@ INDEX_BUGS: tuple[Bug, ...] = (
         "The block of the last entry that goes is never freed.",
         ("places.c", "\tretire(pool, index->places[at].block);\n\tindex->overlaps", "\t(void)pool;\n\tindex->overlaps"),
     ),
+    # The queue of free blocks.
+    bug(
+        "end-is-not-set-back",
+        "free blocks",
+        "When the last free block is taken, the next that is given back is put behind it.",
+        ("pool.c", "\tif (!*link)\n\t\tpool->end = link;\n", ""),
+    ),
+    bug(
+        "end-is-not-moved-on",
+        "free blocks",
+        "A block that is given back takes the place of the one that was given back before.",
+        ("pool.c", "\tpool->end = &block->next;\n", ""),
+    ),
+    # Hints.
+    bug(
+        "entries-before-stay-without-hints",
+        "hints",
+        "Where an entry comes behind others that were left without hints, what lies between names none of them.",
+        (
+            "hints.c",
+            "\twhile (from && slot_behind(&run, entries[from - 1].reach) > place->slots)\n\t\tfrom--;\n",
+            "",
+        ),
+    ),
     # Memory for removals.
     bug(
         "spare-is-not-regained",

@@ -18,8 +18,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "The running maximum is not computed anew when entries of a range go.",
         (
             "edit.c",
-            "\treach_anew(entries, spot.at, place->count, removed, reach);",
-            "\tif (!place->count)\n\t\treach_anew(entries, spot.at, place->count, removed, reach);",
+            "\treach_anew(entries, at, count - 1, removed, reach);",
+            "\tif (count == 1)\n\t\treach_anew(entries, at, count - 1, removed, reach);",
         ),
     ),
     bug(
@@ -28,8 +28,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "An entry that reaches over later ones is not found behind them.",
         (
             "edit.c",
-            "if (spot.at && new.reach < entries[spot.at - 1].reach)",
-            "if (spot.at && !place->count)",
+            "if (at && new.reach < entries[at - 1].reach)",
+            "if (at && !count)",
         ),
     ),
     # Ranges taken out.
@@ -39,8 +39,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "An entry that begins before the range survives.",
         (
             "table.c",
-            "if (mapping_last(mapping_of(entry)) < first) {",
-            "if (entry->start < first) {",
+            "spot = index_seek(private_index(table), first);\n\twhile (",
+            "spot = index_from(private_index(table), first);\n\twhile (",
         ),
     ),
     bug(
@@ -57,7 +57,16 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "range-without-its-first-byte",
         "off by one at the first byte of a range",
         "An entry that ends at the range's first byte survives.",
-        ("table.c", "(mapping_of(entry)) < first) {", "(mapping_of(entry)) < first + (first != last)) {"),
+        (
+            "table.c",
+            "spot = index_seek(private_index(table), first);\n\twhile (",
+            "spot = index_seek(private_index(table), first + (first != last));\n\twhile (",
+        ),
+        (
+            "table.c",
+            "spot = index_seek(private_index(table), first);\n\t}",
+            "spot = index_seek(private_index(table), first + (first != last));\n\t}",
+        ),
     ),
     bug(
         "range-takes-one",

@@ -253,7 +253,7 @@ class Player:
         cc, *flags = self.words.split()
         files = [*sorted(PROGRAMS.glob("player*.c")), *build.sources(self.base)]
         includes = (self.base / "include", PROGRAMS, self.base / "src")
-        flags = [*build.WARNINGS, "-Wno-psabi", "-O1", "-g", *flags]
+        flags = [*build.WARNINGS, "-O1", "-g", *flags]
         self.program = build.compile_cached("player", cc, flags, files, includes)
         self.bits = 8 * int(self.played([])[0][0])
         names = tuple(operation.name for operation in OPERATIONS if operation.request in CALLS)

@@ -39,7 +39,7 @@ SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all"
 @pytest.mark.parametrize("name", ["transactions", "allocation", "stress", "device_allocation", "tables"])
 def test_a_program(name: str, options: str, cc: str) -> None:
     command, *flags = need(f"{cc} {options}")
-    program = build.program(PROGRAMS / f"{name}.c", (*flags, "-Wno-psabi", "-pthread"), command)
+    program = build.program(PROGRAMS / f"{name}.c", (*flags, "-pthread"), command)
     assert said([str(program)]) == (0, "")
 
 

@@ -149,6 +149,7 @@ def first_difference(library: Library, seed: int, sequences: int) -> str | None:
     return None
 
 
+@pytest.mark.slow
 def test_a_map_answers_as_its_slots_say() -> None:
     assert first_difference(Library(), 1, SEQUENCES) is None
 

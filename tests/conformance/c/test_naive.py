@@ -30,6 +30,7 @@ def library() -> Library:
     return Library(NAIVE)
 
 
+@pytest.mark.slow
 def test_all_vectors(library: Library) -> None:
     """Each that the library can be asked, under the first of its profiles that the vector is for."""
     targets = [CInProcess(profile, NAIVE) for profile in LIBRARY_PROFILES]

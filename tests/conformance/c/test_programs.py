@@ -10,7 +10,7 @@ import pytest
 
 from conformance.targets.c import build
 
-from .planted import CONCURRENCY_BUGS, TABLE_READER_BUGS, Bug, planted_base
+from .planted import CONCURRENCY_BUGS, DIRTY_RUN_BUGS, TABLE_READER_BUGS, Bug, planted_base
 from .planted_index import HARMLESS, INDEX_BUGS
 from .planted_publication import MEMORY_BUGS, READER_BUGS
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow  # minutes in all: not for the inner loop
 PROGRAMS = Path(__file__).parent / "programs"
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 PROGRAMS_ALONE = ("transactions", "allocation", "stress", "device_allocation", "tables", "table_stress", "index")
+PROGRAMS_ALONE += ("dirty_runs",)
 EDITS = "1500000"  # at most: all bugs but one are found by a tenth of them
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 
@@ -52,6 +53,13 @@ def test_the_stress_program_finds_what_readers_would_see(bug: Bug) -> None:
         programs = [compiled("stress", sanitizer, compiler, base) for sanitizer in SANITIZERS]
     # Which thread runs when is chance: a run may miss it.
     assert any(ended(program).returncode != 0 for _ in range(15) for program in programs)
+
+
+@pytest.mark.parametrize("bug", DIRTY_RUN_BUGS, ids=lambda bug: bug.name)
+def test_a_log_that_is_taken_between_two_loads_finds_what_reads_a_page_twice(bug: Bug) -> None:
+    with planted_base(bug) as base:
+        program = compiled("dirty_runs", "memory", COMPILERS[0], base)
+    assert ended(program).returncode != 0, bug.sentence
 
 
 @pytest.mark.parametrize("bug", TABLE_READER_BUGS, ids=lambda bug: bug.name)

@@ -110,6 +110,7 @@ def test_random_requests_under_the_sanitizers() -> None:
         outside.stop()
 
 
+@pytest.mark.slow
 def test_the_sanitizers_see_what_they_should(tmp_path: Path) -> None:
     """A library that reads past a log: the answers are right, and the sanitizer ends it."""
     over = bug(
@@ -177,6 +178,7 @@ def test_numbers_that_the_library_refuses() -> None:
         VhostDevice(Library(), Profile(iotlb_limit=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("initially_set", [False, True])
 def test_the_log_of_the_largest_slot(initially_set: bool) -> None:
     """2^31 - 1 pages: a bitmap of 256 MiB, which stays untouched memory as long as pages are clean."""
@@ -226,6 +228,7 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path: Path, monkeypa
         CInProcess().start()
 
 
+@pytest.mark.slow
 def test_it_is_compiled_once_and_outside_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     first = build.shared_library()

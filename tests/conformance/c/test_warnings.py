@@ -18,9 +18,8 @@ STRICT = (
     "-Wold-style-definition -Wredundant-decls -Wnested-externs -Wundef -Wvla -Wcast-align -Wcast-qual "
     "-Wwrite-strings -Wpointer-arith -Wformat=2 -Wdouble-promotion -Wnull-dereference -Wswitch-enum -Wdate-time"
 )
-# -Wno-psabi: gcc for i386 says of each structure with a 64-bit atomic that it aligns it as it should, since version 11.
 ONE_COMPILER = {
-    "gcc": "-Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wjump-misses-init -Wcast-align=strict -Wno-psabi",
+    "gcc": "-Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wjump-misses-init -Wcast-align=strict",
     "clang": "-Wcomma -Wassign-enum -Wconditional-uninitialized -Wover-aligned -Watomic-alignment -Wunreachable-code",
 }
 CXX_STRICT = (
@@ -115,7 +114,7 @@ def test_a_cxx_program_links_with_the_c_library(cc: str, tmp_path: Path) -> None
     library = tmp_path / "libgpamap.so"
     include = f"-I{build.HERE / 'include'}"
     files = map(str, build.sources())
-    made = said([*need(cc), "-std=c11", "-Wno-psabi", "-shared", "-fPIC", include, *files, "-o", str(library)])
+    made = said([*need(cc), "-std=c11", "-shared", "-fPIC", include, *files, "-o", str(library)])
     assert made == (0, "")
     user = including(HEADERS, ".cc", tmp_path)
     cxx = [*need(cxx_of(cc), "c++"), "-std=c++17", "-DNOTHING=nullptr", include]

@@ -233,6 +233,7 @@ def test_a_malformed_file_is_refused_in_python(case: str) -> None:
         flat.decode(MALFORMED[case])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MALFORMED)
 def test_a_malformed_file_is_refused_by_the_guest_program(case: str, tmp_path: Path) -> None:
     file = tmp_path / "vectors"

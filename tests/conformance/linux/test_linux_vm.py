@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from spec.memslots.set_region import SetRegion
 from spec.memslots.slot import EMPTY_VM
 from spec.outcome import Outcome, Rejected, Written
 from spec.pages import pages_in
-from spec.profile import Profile
+from spec.profile import PROFILES, Profile
 from spec.step import step
+from spec.units import PAGE_SIZE
 
 A, B = place("A", 0), place("B", 0)
 SLOT = SetRegion(slot=0, flags=1, gpa=0x10000, size=0x10000, hva=A)
@@ -168,7 +170,7 @@ def test_a_machine_that_dies_loses_one_vector(word: str, words: str) -> None:
 @pytest.mark.vm
 def test_a_machine_that_never_boots(tmp_path: Path) -> None:
     bogus = tmp_path / "bzImage"
-    bogus.write_bytes(b"\0" * 100_000)
+    bogus.write_bytes(b"\0" * 0x202 + b"HdrS" + b"\0" * 100_000)
     target = LinuxVm(kernel=bogus, options=MachineOptions(boot_seconds=5))
     began = time.monotonic()
     try:
@@ -224,6 +226,7 @@ def test_what_cannot_be_observed_is_skipped_with_a_reason() -> None:
     assert all(isinstance(answer, Skipped) and answer.reason for answer in answers)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -245,6 +248,16 @@ def test_a_slot_costs_kernel_memory_for_each_page() -> None:
     assert kernel_bytes(Profile(), (big, SetRegion(slot=1, size=0), SLOT)) == 2**18 * BYTES_PER_PAGE
     assert kernel_bytes(Profile(), (SetRegion(slot=1, gpa=1, size=2**30, hva=A),)) == 0
     assert available_bytes() > 0
+
+
+def test_a_slot_that_a_kernel_takes_by_mistake_costs_memory_too() -> None:
+    """The end of its pages in the file passes 2^63, and kernels are known to take it."""
+    bind = SetRegion(slot=1, flags=4, gpa=2**16, size=2**30, hva=A, version=2, memfd=0, memfd_offset=2**63 - PAGE_SIZE)
+    profile = PROFILES["guest-memfd"]
+    requests = (CreateGuestMemfd(size=2**16), bind, SetRegion(slot=1, size=0))
+    assert kernel_bytes(profile, requests) == 2**18 * BYTES_PER_PAGE
+    assert kernel_bytes(profile, requests[1:]) == 2**18 * BYTES_PER_PAGE, "nor is a file missed that is not open"
+    assert kernel_bytes(profile, (replace(bind, version=1),)) == 0
 
 
 @pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason="an extra: no /dev/kvm here")
@@ -273,8 +286,10 @@ def test_without_a_compiler_one_sentence_says_what_to_install(monkeypatch: pytes
 
 
 def test_a_kernel_or_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no kernel")
     for target in (
         LinuxVm(kernel=tmp_path / "bzImage"),
+        LinuxVm(kernel=tmp_path / "text"),
         LinuxVm("6.1", modules=tmp_path / "none"),
         LinuxVm("9.99"),
     ):

@@ -36,6 +36,7 @@ def module_of(version: str, name: str) -> Path:
     return index(modules)[name]
 
 
+@pytest.mark.slow
 def test_however_a_module_is_packed_it_is_the_same(tmp_path: Path) -> None:
     module = module_of("6.1", "irqbypass")
     plain = unpacked(module)

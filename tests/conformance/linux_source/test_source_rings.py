@@ -41,6 +41,8 @@ from spec.vhost.ring import SetLogBase, SetRingAddresses, SetRingSize
 
 from .versions import parameter
 
+pytestmark = pytest.mark.slow
+
 R = place("R", 0)
 HEADER = Descriptor(rings.packet_header() - R, 26)  # where the table maps backing R to guest address 0
 

@@ -123,7 +123,6 @@ unsafe fn slices<'a>(work: *const Work) -> &'a [u64] {
 
 extern "C" {
     fn bench_now() -> u64;
-    fn bench_now_of_changes() -> u64;
 }
 
 /// # Safety
@@ -219,14 +218,14 @@ pub unsafe extern "C" fn rust_translate(map: &Map, work: *mut Work) -> u64 {
 }
 
 unsafe fn took(begin: u64, worked: bool) -> u64 {
-    if worked { bench_now_of_changes() - begin } else { FAILED }
+    if worked { bench_now() - begin } else { FAILED }
 }
 
 /// # Safety
 /// See above.
 #[no_mangle]
 pub unsafe extern "C" fn rust_insert(map: &mut Map, regions: *const CRegion, count: usize) -> u64 {
-    let begin = bench_now_of_changes();
+    let begin = bench_now();
     let given = std::slice::from_raw_parts(regions, count);
     let worked = given.iter().all(|one| map.insert(Region::from(one)));
     took(begin, worked)
@@ -236,7 +235,7 @@ pub unsafe extern "C" fn rust_insert(map: &mut Map, regions: *const CRegion, cou
 /// See above.
 #[no_mangle]
 pub unsafe extern "C" fn rust_remove(map: &mut Map, regions: *const CRegion, count: usize) -> u64 {
-    let begin = bench_now_of_changes();
+    let begin = bench_now();
     let given = std::slice::from_raw_parts(regions, count);
     let worked = given.iter().all(|one| map.remove(one.start, one.last - one.start + 1));
     took(begin, worked)
@@ -246,7 +245,7 @@ pub unsafe extern "C" fn rust_remove(map: &mut Map, regions: *const CRegion, cou
 /// See above.
 #[no_mangle]
 pub unsafe extern "C" fn rust_move(map: &mut Map, regions: *const CRegion, to: *const u64, count: usize) -> u64 {
-    let begin = bench_now_of_changes();
+    let begin = bench_now();
     let worked = (0..count).all(|number| {
         let region = Region::from(&*regions.add(number));
         let moved = Region { start: *to.add(number), size: region.size, host: region.host };

@@ -25,6 +25,13 @@ void same_slot(const char *what, const struct gpamap_slot_info *of_library, cons
 		       b->last, b->host, b->logged);
 }
 
+static void tell_slot(const char *what, const struct gpamap_slot_info *slot)
+{
+	TELL("  %s slot=0x%" PRIx32 " flags=0x%" PRIx32 " first=0x%" PRIx64 " last=0x%" PRIx64 " host=0x%" PRIx64
+	     " logged=%" PRIu32 "\n",
+	     what, slot->slot, slot->flags, slot->first, slot->last, slot->host, slot->logged);
+}
+
 /* The next dirty run on both sides; `to` is where to go on. */
 static bool same_run(struct views views, uint32_t slot, uint64_t from, uint64_t *to)
 {
@@ -79,9 +86,7 @@ static size_t same_slots(struct views views, size_t room)
 		uint64_t page = 0;
 		int runs = 0;
 
-		TELL("  slot slot=0x%" PRIx32 " flags=0x%" PRIx32 " first=0x%" PRIx64 " last=0x%" PRIx64
-		     " host=0x%" PRIx64 " logged=%" PRIu32 "\n",
-		     a[i].slot, a[i].flags, a[i].first, a[i].last, a[i].host, a[i].logged);
+		tell_slot("slot", &a[i]);
 		same_slot("slot", &a[i], &b[i]);
 		while (a[i].logged && runs++ < MOST_RUNS && same_run(views, a[i].slot, page, &page))
 			;
@@ -320,7 +325,7 @@ static void operate_next(struct views views)
 		same_answer(error, naive.next_slot(views.naive, space, gpa, &b));
 		same_slot("next", &a, &b);
 		if (!error)
-			TELL("  next slot=0x%" PRIx32 " first=0x%" PRIx64 "\n", a.slot, a.first);
+			tell_slot("next", &a);
 		gpa = a.last + 1;
 	} while (!error && --count && gpa && !enough_operations());
 }
@@ -358,6 +363,8 @@ static void operate_find(struct views views)
 	error = library.find_slot(views.library, word, &a);
 	same_answer(error, naive.find_slot(views.naive, word, &b));
 	same_slot("found", &a, &b);
+	if (!error)
+		tell_slot("found", &a);
 }
 
 static void operate_hva_range(struct views views)
@@ -375,12 +382,12 @@ static void operate_hva_range(struct views views)
 static void operate_next_dirty(struct views views)
 {
 	uint32_t word = take_word();
-	uint8_t from = take8();
-	uint64_t to;
+	uint8_t kind = take8();
+	uint64_t from = kind < 0xc0 ? kind : take_number(), to;
 
-	TELL("next_dirty slot=0x%" PRIx32 "\n", word);
+	TELL("next_dirty slot=0x%" PRIx32 " from=0x%" PRIx64 "\n", word, from);
 	count_operation();
-	(void)same_run(views, word, from < 0xc0 ? from : take_number(), &to);
+	(void)same_run(views, word, from, &to);
 }
 
 void operate_question(uint8_t what)

@@ -378,6 +378,7 @@ static void operate_other(uint8_t what)
 	}
 	default:
 		TELL("observe\n");
+		count_operation();
 		compare_views(reader_views(0));
 		reader_done(0);
 	}
@@ -418,8 +419,10 @@ static void compare(void)
 
 	reader_done(0);
 	for (i = 1; i < READERS; i++)
-		if (both.readers[i].inside)
+		if (both.readers[i].inside) {
+			TELL("inside\n");
 			compare_views(both.readers[i].views);
+		}
 	if (!both.begun)
 		both.count = count;
 }

@@ -204,8 +204,10 @@ static void compare(void)
 
 	same_entries("entry", of_library, of_naive, ROOM_FOR_ENTRIES);
 	for (i = 0; i < READERS; i++)
-		if (readers[i].of_library)
+		if (readers[i].of_library) {
+			TELL("inside\n");
 			same_view(&readers[i]);
+		}
 }
 
 /* ---- Changes ---- */
@@ -402,9 +404,10 @@ static void operate(void)
 		heap_fail(what & 7, what & 8);
 		return;
 	default:
-		TELL("entries\n");
+		what = take8();
+		TELL("entries room=0x%x\n", what);
 		count_operation();
-		same_entries("entry", of_library, of_naive, take8());
+		same_entries("entry", of_library, of_naive, what);
 	}
 	(void)again(0, true);
 }

@@ -9,9 +9,9 @@
  * Units and ranges. Guest and host addresses and sizes are in bytes. Pages have 4096 bytes. All ranges include both
  * ends (first .. last), so that a range can name the last byte there is.
  *
- * Errors. Functions that can fail return 0, or a negative number from <errno.h>. A call that fails has changed nothing;
- * this holds for every error, also when memory runs out. Errors are listed in the order in which they are looked for:
- * the first that applies is returned.
+ * Errors. Functions that can fail return 0, or a negative number from <errno.h>. A call that fails has changed nothing,
+ * also when memory runs out, unless its own comment says what (gpamap_access stops half-way). Errors are listed in the
+ * order in which they are looked for: the first that applies is returned.
  *
  * Threads. One *writer* at a time: calls that take a `struct gpamap *` are to be serialised by the caller. Any number of
  * *readers* work meanwhile, each with a `struct gpamap_reader` of its own:
@@ -19,6 +19,8 @@
  *     const struct gpamap_view *view = gpamap_enter(reader);
  *     ... gpamap_lookup(view, ...) ...                          all answers come from one state of the map
  *     gpamap_leave(reader);
+ *
+ * But dirty logs are live: what gpamap_access marks and the writer takes out is seen at once, by readers that are inside, too.
  *
  * A reader never waits, never tries again, and writes nothing that another reader writes (but the words of a dirty log, and one
  * flag once, in gpamap_access).
@@ -74,14 +76,15 @@ struct gpamap_config {
 	void *(*zalloc)(void *context, size_t size);
 	void (*release)(void *context, void *memory, size_t size);
 
-	/* Called again and again while the writer waits for readers. NULL: let another thread run. */
+	/* Called again and again while the writer waits for readers, from inside one of its calls, when the change is
+	 * published already. It may do all that readers do, on this map too (a reader that it lets enter has to leave, at this
+	 * turn or at a later one), and no call that counts as the writer's on this map. NULL: let another thread run. */
 	void (*wait)(void *context);
 
 	void *context;
 
-	/* How many slots are kept, and copied when one of them is changed, together (twice as many
-	 * if those are all): at most 512. More make lookups
-	 * faster and changes slower. 0: 40. 1: 2. */
+	/* How many slots are kept, and copied when one of them is changed, together (twice as many if those are all): at most
+	 * 512. More make lookups faster and changes slower. 0: 40. 1: 2. */
 	uint32_t largest_block;
 };
 
@@ -184,7 +187,7 @@ int gpamap_enable_dirty_ring(struct gpamap *map, const struct gpamap_enable *req
 /* ---- Readers --------------------------------------------------------------------------------------------------- */
 
 /* Register a reader; these two count as writer's calls. A reader is used by one thread at a time, and with this map alone.
- * Who is destroyed may not be inside; NULL is allowed. ENOMEM: no memory. */
+ * A reader that is destroyed may not be inside; NULL is allowed. ENOMEM: out of memory. */
 int gpamap_reader_create(struct gpamap *map, struct gpamap_reader **reader);
 void gpamap_reader_destroy(struct gpamap *map, struct gpamap_reader *reader);
 
@@ -256,7 +259,8 @@ size_t gpamap_hva_range(const struct gpamap_view *view, uint64_t first, uint64_t
 			size_t room);
 
 /* The next run of dirty pages of a slot, at or after page `from` of the slot. 1: it is *first .. *last. 0: there is none, or
- * no log. The log is not changed. */
+ * no log. The log is not changed. It is live, not of the view: if others mark pages meanwhile, or the writer takes them out, each
+ * page of the run was in the log when it was looked at. */
 int gpamap_next_dirty(const struct gpamap_view *view, uint32_t slot, uint64_t from, uint64_t *first, uint64_t *last);
 
 /* What to do with a piece of an access; anything but 0 stops the access. */

@@ -11,7 +11,8 @@
  * calls are those of a vhost device (Linux's ioctls and messages, vhost-user's single regions), for its memory alone:
  * there are no rings and no log here. Whoever moves the bytes asks gpamap_device_translate.
  *
- * Units, ranges and errors are as gpamap.h says; above all, a call that fails has changed nothing.
+ * Units, ranges and errors are as gpamap.h says; above all, a call that fails has changed nothing, unless its own comment says
+ * what: a translation that stops half-way has used the entries before, and may have asked for a miss.
  *
  * Threads. One call at a time for each table and each device, but for the readers of a table: any number of threads look
  * into it while one changes it, each with a `struct gpamap_reader` of its own, as gpamap.h says.
@@ -102,7 +103,7 @@ int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t l
 struct gpamap_table_view;
 
 /* Register a reader; these two count as writer's calls. A reader is used by one thread at a time, and with this table alone.
- * Who is destroyed may not be inside; NULL is allowed. ENOMEM: no memory. */
+ * A reader that is destroyed may not be inside; NULL is allowed. ENOMEM: out of memory. */
 int gpamap_table_reader_create(struct gpamap_table *table, struct gpamap_reader **reader);
 void gpamap_table_reader_destroy(struct gpamap_table *table, struct gpamap_reader *reader);
 
@@ -131,8 +132,8 @@ int gpamap_table_segments(const struct gpamap_table_view *view, uint64_t addr, u
 #define GPAMAP_MESSAGES_V2 2
 
 struct gpamap_device_config {
-	uint32_t max_regions;   /* of the memory table */
-	uint32_t iotlb_limit;   /* of the memory table and of the IOTLB; at least 1 */
+	uint32_t max_regions;   /* regions, of the memory table */
+	uint32_t iotlb_limit;   /* entries, of the memory table and of the IOTLB each; at least 1 */
 	uint64_t user_limit;    /* the first host address that an update may not reach */
 	uint64_t features;      /* those that the device offers */
 	uint32_t retirement;    /* of a full IOTLB: GPAMAP_FIFO or GPAMAP_LRU */

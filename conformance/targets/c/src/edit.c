@@ -8,8 +8,7 @@
 static struct entry *own(struct pool *pool, struct index *index, size_t place, size_t need, bool to_remove)
 {
 	struct entry *at = &index->places[place];
-	struct block *old = at->block;
-	struct block *new;
+	struct block *old = at->block, *new;
 
 	if (old->fresh && old->room >= need)
 		return old->entries;
@@ -54,6 +53,30 @@ static void reach_anew(struct entry *entries, size_t from, size_t count, uint64_
 	}
 }
 
+/* Put an entry at a spot of `count` entries, which have room for one more. new.reach is its last byte. */
+static void put_in(struct entry *entries, size_t count, size_t at, struct entry new)
+{
+	size_t next;
+
+	memmove(&entries[at + 1], &entries[at], (count - at) * sizeof(new));
+	for (next = at + 1; next <= count && entries[next].reach < new.reach; next++)
+		entries[next].reach = new.reach;
+	if (at && new.reach < entries[at - 1].reach)
+		new.reach = entries[at - 1].reach;
+	entries[at] = new;
+}
+
+/* Take the entry at a spot out of `count` entries, of which there are more. Returns the reach that it had. */
+static uint64_t take_from(struct entry *entries, size_t count, size_t at)
+{
+	uint64_t removed = entries[at].reach;
+	uint64_t reach = at ? entries[at - 1].reach : 0;
+
+	memmove(&entries[at], &entries[at + 1], (count - 1 - at) * sizeof(*entries));
+	reach_anew(entries, at, count - 1, removed, reach);
+	return removed;
+}
+
 /* Move the entries of a place from `cut` on to a new place behind it. */
 int split(struct pool *pool, struct index *index, size_t place, size_t cut)
 {
@@ -95,7 +118,6 @@ int index_insert(struct pool *pool, struct index *index, struct index *other, st
 {
 	struct entry *place, *entries;
 	struct spot spot;
-	size_t at;
 
 	if (make_room(pool, index, other))
 		return -ENOMEM;
@@ -114,13 +136,8 @@ int index_insert(struct pool *pool, struct index *index, struct index *other, st
 	entries = own(pool, index, spot.place, place->count + 1u, false);
 	if (!entries)
 		return -ENOMEM;
-	memmove(&entries[spot.at + 1], &entries[spot.at], (place->count - spot.at) * sizeof(new));
+	put_in(entries, place->count, spot.at, new);
 	place->count++;
-	for (at = spot.at + 1; at < place->count && entries[at].reach < new.reach; at++)
-		entries[at].reach = new.reach;
-	if (spot.at && new.reach < entries[spot.at - 1].reach)
-		new.reach = entries[spot.at - 1].reach;
-	entries[spot.at] = new;
 	if (place->slots)
 		hint_inserted(place, spot.at);
 	settle(index, spot.place);
@@ -148,9 +165,8 @@ static bool are_apart(const struct entry *left, const struct entry *right)
 static void join(struct pool *pool, struct index *index, size_t place)
 {
 	struct entry *left = &index->places[place];
-	struct entry *right = left + 1;
+	struct entry *right = left + 1, *entries;
 	uint64_t reach = last_entry(left)->reach;
-	struct entry *entries;
 	size_t at;
 
 	if (pool->keeps_spare && !pool->spare)
@@ -175,9 +191,7 @@ static void join(struct pool *pool, struct index *index, size_t place)
 void index_remove(struct pool *pool, struct index *index, struct spot spot)
 {
 	struct entry *place = &index->places[spot.place];
-	struct entry *entries = place->block->entries;
-	uint64_t removed = entries[spot.at].reach;
-	uint64_t reach = spot.at ? entries[spot.at - 1].reach : 0;
+	uint64_t removed;
 
 	index->entries--;
 	pool->held--;
@@ -185,9 +199,8 @@ void index_remove(struct pool *pool, struct index *index, struct spot spot)
 		remove_place(pool, index, spot.place);
 		return;
 	}
+	removed = take_from(place->block->entries, place->count, spot.at);
 	place->count--;
-	memmove(&entries[spot.at], &entries[spot.at + 1], (place->count - spot.at) * sizeof(*entries));
-	reach_anew(entries, spot.at, place->count, removed, reach);
 	hint_removed(place, removed);
 	settle(index, spot.place);
 	if (spot.place + 1 < index->count)

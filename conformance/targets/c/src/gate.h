@@ -40,7 +40,7 @@ struct hit {
 /* `inside` is odd while the reader is inside. Each reader has cache lines of its own. */
 struct gpamap_reader {
 	char front[64];
-	_Atomic uint64_t inside;
+	_Alignas(8) _Atomic uint64_t inside; /* said, since gcc -m32 would note that it is so */
 	struct gate *gate;
 	struct hit hit;
 	struct gpamap_reader *next;

@@ -22,7 +22,7 @@ static unsigned int bit_length(uint64_t number)
 	return length + (unsigned int)number;
 }
 
-/* The smallest shift with which addresses 0 .. span need at most `most` (a positive number of) slots. */
+/* The smallest shift with which addresses 0 .. span need at most `most` (2 or more) slots. */
 static unsigned int shift_for(uint64_t span, size_t most)
 {
 	unsigned int shift = 0;
@@ -120,8 +120,7 @@ static bool has_overlap(const struct entry *place)
 bool hint_block(struct entry *place, size_t *cut)
 {
 	const struct entry *entries = place->block->entries;
-	size_t first = 0;
-	size_t last = place->count - 1u;
+	size_t first = 0, last = place->count - 1u;
 
 	if (has_overlap(place))
 		return true;
@@ -191,21 +190,25 @@ void hint_inserted(struct entry *place, size_t at)
 {
 	const struct entry *entries = place->block->entries;
 	uint64_t slot = (entries[at].reach - place->start) >> place->shift;
-	size_t most = (size_t)place->room * HINTS_PER_ENTRY;
+	size_t from = at;
 	struct run run;
 
-	if (entries[at].start < place->start || slot >= most ||
+	if (entries[at].start < place->start || slot >= (size_t)place->room * HINTS_PER_ENTRY ||
 	    place->slots * (size_t)FEW_HINTS < place->count * (size_t)HINTS_PER_ENTRY ||
 	    (at && entries[at].start <= entries[at - 1].reach) ||
 	    (at + 1u < place->count && entries[at + 1].start <= entries[at].reach)) {
 		place->slots = 0;
 		return;
 	}
-	if (slot >= place->slots)
-		place->slots = (uint16_t)(slot + 1);
 	run = entries_of(place);
+	if (slot >= run.slots)
+		run.slots = (size_t)slot + 1;
+	/* Some before it may have been left without hints, too. */
+	while (from && slot_behind(&run, entries[from - 1].reach) > place->slots)
+		from--;
+	place->slots = (uint16_t)run.slots;
 	move_hints(&run, hints_of(place), entries[at].reach, true);
-	fill_hints(&run, hints_of(place), at, at);
+	fill_hints(&run, hints_of(place), from, at);
 }
 
 /* The entry that reached `reach` was removed from a block: mend the hints, or drop them if it was the last that had one. */

@@ -248,9 +248,10 @@ static inline void *entry_item(const struct entry *entry)
 struct pool {
 	struct memory memory;
 	uint32_t largest; /* entries of a block; twice as many if it is the only one */
-	size_t held;      /* entries in use, and room in `free` */
+	size_t held;      /* entries in use (a map has two for each slot), and room in `free` */
 	size_t kept;
-	struct block *free;
+	struct block *free; /* the one that was given back longest ago comes first */
+	struct block **end; /* of `free` */
 	struct block *retired;
 	struct block *spare; /* of the largest room, for a removal that must not fail */
 	bool keeps_spare;

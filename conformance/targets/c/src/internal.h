@@ -30,7 +30,7 @@ struct log {
 	uint32_t holders; /* slots that have it */
 	uint64_t npages;
 	size_t nwords;
-	_Atomic uint64_t words[];
+	_Alignas(8) _Atomic uint64_t words[]; /* said, since gcc -m32 would note that it is so */
 };
 
 struct slot {

@@ -94,11 +94,15 @@ static uint64_t seek_page(const struct log *log, uint64_t page, bool marked)
 	return page < log->npages ? page : log->npages;
 }
 
+/*
+ * The writer may take pages out meanwhile: *first was marked when it was looked at, and is not looked at again, so that the
+ * run has at least this page.
+ */
 bool log_next_run(const struct log *log, uint64_t from, uint64_t *first, uint64_t *last)
 {
 	*first = seek_page(log, from, true);
 	if (*first == log->npages)
 		return false;
-	*last = seek_page(log, *first, false) - 1;
+	*last = seek_page(log, *first + 1, false) - 1;
 	return true;
 }

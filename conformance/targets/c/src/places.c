@@ -117,8 +117,7 @@ void settle(struct index *index, size_t place)
 	uint64_t before = was;
 	uint64_t reach = place ? places[place - 1].reach : 0;
 	uint64_t own = last_entry(&places[place])->reach;
-	size_t end = place + 1;
-	size_t at;
+	size_t end = place + 1, at;
 
 	if (!places[place].slots)
 		places[place].start = places[place].block->entries[0].start;

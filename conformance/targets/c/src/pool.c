@@ -4,8 +4,10 @@
 
 #define DEFAULT_BLOCK 40
 #define ROOM_GRAIN 2u
-#define SMALL 64
-#define KEPT 32 /* for so many entries in use there is room for one in free blocks */
+#define SMALL 8   /* so many full blocks of entries are few: free blocks may then have as much room again, */
+#define LITTLE 16 /* and a little more, */
+#define FREE 4    /* but no more than so many full blocks */
+#define KEPT 40   /* beside more, for so many entries there is room for one in free blocks */
 #define ALIGNMENT 32u /* no entry lies across two cache lines */
 
 _Static_assert(sizeof(struct entry) == ALIGNMENT, "an entry has no holes");
@@ -14,6 +16,7 @@ void pool_init(struct pool *pool, const struct memory *memory, uint32_t largest)
 {
 	/* A block of one could not be split. */
 	*pool = (struct pool){.memory = *memory, .largest = !largest ? DEFAULT_BLOCK : largest > 1 ? largest : 2};
+	pool->end = &pool->free;
 }
 
 static size_t block_size(size_t room)
@@ -46,6 +49,17 @@ size_t largest_room(const struct pool *pool)
 	return 2 * (size_t)pool->largest;
 }
 
+static struct block *unlist(struct pool *pool, struct block **link)
+{
+	struct block *block = *link;
+
+	*link = block->next;
+	if (!*link)
+		pool->end = link;
+	pool->kept -= block->room;
+	return block;
+}
+
 /* The first block in `free` with at least this room, or with little more; or NULL. */
 static struct block *take_free(struct pool *pool, size_t room, bool closely)
 {
@@ -53,14 +67,7 @@ static struct block *take_free(struct pool *pool, size_t room, bool closely)
 
 	while (*link && ((*link)->room < room || (closely && (*link)->room > room + 2 * ROOM_GRAIN)))
 		link = &(*link)->next;
-	if (*link) {
-		struct block *block = *link;
-
-		*link = block->next;
-		pool->kept -= block->room;
-		return block;
-	}
-	return NULL;
+	return *link ? unlist(pool, link) : NULL;
 }
 
 /* A fresh block with room for so many entries, or NULL. A removal may have the spare one, if there is no other. */
@@ -82,10 +89,14 @@ struct block *pool_take(struct pool *pool, size_t need, bool to_remove)
 	return block;
 }
 
-/* How much room free blocks may have: little beside what is in use, or a few blocks of a small map. */
+/* How much room free blocks may have: where little is in use, enough for the copies of a change; else little beside that. */
 static size_t room_to_keep(const struct pool *pool)
 {
-	return pool->held < SMALL ? SMALL : pool->held / KEPT;
+	size_t full = pool->largest;
+
+	if (pool->held > SMALL * full)
+		return pool->held / KEPT;
+	return pool->held + LITTLE < FREE * full ? pool->held + LITTLE : FREE * full;
 }
 
 /* A block that nobody reads. */
@@ -95,16 +106,13 @@ void pool_give(struct pool *pool, struct block *block)
 		pool->spare = block;
 		return;
 	}
+	block->next = NULL;
+	*pool->end = block;
+	pool->end = &block->next;
 	pool->kept += block->room;
-	block->next = pool->free;
-	pool->free = block;
-	/* While there is no spare block, a removal may need any other. */
-	while (pool->kept > room_to_keep(pool) && (pool->spare || !pool->keeps_spare)) {
-		block = pool->free;
-		pool->free = block->next;
-		pool->kept -= block->room;
-		block_free(pool, block);
-	}
+	/* The oldest go: nobody asks for their size. While there is no spare block, a removal may need any other. */
+	while (pool->kept > room_to_keep(pool) && (pool->spare || !pool->keeps_spare))
+		block_free(pool, unlist(pool, &pool->free));
 }
 
 void retire(struct pool *pool, struct block *block)
@@ -129,12 +137,8 @@ void pool_free_retired(struct pool *pool)
 
 void pool_drop(struct pool *pool)
 {
-	while (pool->free) {
-		struct block *block = pool->free;
-
-		pool->free = block->next;
-		block_free(pool, block);
-	}
+	while (pool->free)
+		block_free(pool, unlist(pool, &pool->free));
 	if (pool->spare)
 		block_free(pool, pool->spare);
 }

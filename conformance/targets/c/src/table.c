@@ -295,10 +295,6 @@ int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64
 		return -EINVAL;
 	spot = index_seek(private_index(table), first);
 	while ((entry = index_entry(private_index(table), spot)) && entry->start <= last) {
-		if (mapping_last(mapping_of(entry)) < first) {
-			spot = index_next(private_index(table), spot);
-			continue;
-		}
 		/* Where memory is short, a range goes piece by piece. */
 		if (pull(table, spot))
 			table_publish(table);

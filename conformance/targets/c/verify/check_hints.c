@@ -58,3 +58,17 @@ void moved(void)
 	WITNESS(run.slots == COUNT * HINTS_PER_ENTRY && behind + 1 == run.slots, "only the last");
 	WITNESS(behind == 0, "all");
 }
+
+/* The number of slots for a span: the least shift, and no more slots than there is room for. */
+void shifts(void)
+{
+	uint64_t span = nondet_u64();
+	size_t most = 2 + any_below(64);
+	unsigned int shift = shift_for(span, most);
+
+	CLAIM(shift < 64 && span >> shift < most, "as many slots as there is room for");
+	CLAIM(!shift || (span >> (shift - 1)) >= most, "and not with a smaller shift");
+	CLAIM(bit_length(span) <= 64 && (!span || (span >> (bit_length(span) - 1)) == 1), "the length of a number in bits");
+	WITNESS(span == UINT64_MAX && most == 2, "all addresses in two slots");
+	WITNESS(!shift && span > 10, "a slot for each address");
+}

@@ -109,6 +109,52 @@ void leftmost(void)
 		"a hole");
 }
 
+/* An entry by its number in the list; NULL behind the last. */
+static const struct entry *numbered(const struct index *index, size_t number)
+{
+	size_t i;
+
+	for (i = 0; i < PLACES && i < index->count; i++) {
+		if (number < places[i].count)
+			return &storages[i].entries[number];
+		number -= places[i].count;
+	}
+	return NULL;
+}
+
+/* All of a search, against a walk from entry to entry: hints of places, hints of a block, and what is searched where they do
+ * not lead to an entry. */
+void at(void)
+{
+	struct index index = any_index();
+	uint64_t address = nondet_u64();
+	struct spot spot = index_seek(&index, address);
+	const struct entry *found = index_at(&index, address);
+	const struct entry *place;
+	size_t i, first = count_listed, holder = count_listed;
+	bool guessed;
+
+	for (i = MOST; i-- > 0;) {
+		if (i < count_listed && last[i] >= address)
+			first = i;
+		if (i < count_listed && listed[i].start <= address && address <= last[i])
+			holder = i;
+	}
+	CLAIM(spot.place <= index.count, "a place, or behind the last");
+	CLAIM(index_entry(&index, spot) == numbered(&index, first), "the first entry that reaches the address, or none does");
+	CLAIM(found == numbered(&index, holder), "the first entry that holds the address, or none does");
+	if (spot.place < index.count)
+		CLAIM(index_entry(&index, index_next(&index, spot)) == numbered(&index, first + 1), "the next comes after it");
+	guessed = index_guess(&index, address, &place);
+	WITNESS(guessed && holder == MOST - 1 && index.dense, "hints of places and of a block that are right");
+	WITNESS(found && index.count == PLACES && place == &places[0] && holder == MOST - 1, "of places, wrong");
+	WITNESS(found && !guessed && index.count == PLACES && place == &places[spot.place] && place->slots, "of a block, wrong");
+	WITNESS(found && !place && index.slots && holder == 2, "of places, none");
+	WITNESS(found && index.overlaps && index.slots && holder && last[holder - 1] >= listed[holder].start, "it overlaps");
+	WITNESS(!found && index.count == PLACES && first == 2 && index.slots && places[1].slots, "a hole");
+	WITNESS(!found && first == count_listed && count_listed == MOST && index.slots, "behind all");
+}
+
 /* The first entry that starts at an address or behind it. */
 void from(void)
 {

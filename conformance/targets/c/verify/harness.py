@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LIMIT = 150.0  # seconds; for what has to stay decidable beside other work
+
 # Undefined behaviour of any kind, and a loop that goes on past its bound, refute every harness. Conversions that lose
 # bits are not undefined, but here each has to be meant: `verify.h` says where they are.
 CHECKS = (
@@ -34,7 +36,7 @@ class Harness:
 
     shows: one sentence. bound: what is bounded, and what is not. unwind: how often any loop may turn, plus one.
     unwindset: the same for single loops. defines: macros, as NAME=value. plants: what must be refuted.
-    seconds: the limit for one run of CBMC.
+    seconds: of a processor, the limit for one run of CBMC.
     """
 
     name: str

@@ -12,10 +12,10 @@
 
 #include "failing.h"
 
-#define STEPS 160
+#define STEPS 210
 #define MOST_SLOTS 512
 
-#define MANY_STEPS 1800
+#define MOST_STEPS 3200
 #define MANY 400 /* slots */
 
 /* All that can be seen of a map, as text. */
@@ -112,8 +112,8 @@ static int do_step(struct gpamap *map, struct gpamap_reader *reader, uint32_t st
 
 static struct seen before, after, reference;
 
-/* The trace with one failing allocation. Returns whether it came to that. */
-static int run_trace(size_t fail_at, uint32_t largest_block, struct seen *end)
+/* The trace with one failing allocation. Returns whether it came to that; the step may do without that memory. */
+static bool run_trace(size_t fail_at, uint32_t largest_block, struct seen *end)
 {
 	struct memory memory = {.fail_at = fail_at};
 	struct gpamap_config config = test_config();
@@ -136,7 +136,8 @@ static int run_trace(size_t fail_at, uint32_t largest_block, struct seen *end)
 		CHECK(gpamap_reader_create(map, &reader) == 0);
 	}
 	for (step = 0; step < STEPS; step++) {
-		look(reader, &before);
+		if (memory.count <= fail_at)
+			look(reader, &before);
 		if (do_step(map, reader, step, step * 7919) != -ENOMEM)
 			continue;
 		failed++;
@@ -148,12 +149,13 @@ static int run_trace(size_t fail_at, uint32_t largest_block, struct seen *end)
 	CHECK(failed <= 1);
 	gpamap_destroy(map);
 	CHECK(memory.in_use == 0);
-	return failed;
+	return memory.count > fail_at;
 }
 
 /* ---- Hundreds of slots ---- */
 
-static uint64_t sums[MANY_STEPS]; /* of what is seen after each step, without failures */
+static uint32_t many_steps;
+static uint64_t sums[MOST_STEPS]; /* of what is seen after each step, without failures */
 
 static void add_to(uint64_t *sum, uint64_t number)
 {
@@ -194,7 +196,7 @@ static int change_one_of_many(struct gpamap *map, uint32_t step, uint32_t seed)
 	uint32_t word = number < MANY / 4 ? 65536 + number : number;
 	uint64_t home = (uint64_t)number * 7919 % 1009 * 16;
 
-	if (chance(&seed) % 100 >= comes[step * 3 / MANY_STEPS])
+	if (chance(&seed) % 100 >= comes[step * 3 / many_steps])
 		return set(map, word, 0, 0, 0, 0);
 	home += chance(&seed) % 2 * 8;
 	return set(map, word, chance(&seed) % 2, home * PAGE, (1 + number % 8) * PAGE, (1 + number % 50) * PAGE);
@@ -211,11 +213,11 @@ static int do_one_of_many(struct gpamap *map, uint32_t step)
 	return change_one_of_many(map, step, (step ^ step << 16) * 2654435761U);
 }
 
-/* A step, with one more allocation that works each time, until it works. Returns how often it did not. */
-static size_t insist(struct gpamap *map, struct gpamap_reader *reader, struct memory *memory, uint32_t step)
+/* A step, with one more allocation that works each time, until it works. Returns how often it did not. `sum` is what is
+ * seen before it. */
+static size_t insist(struct gpamap *map, struct gpamap_reader *reader, struct memory *memory, uint32_t step, uint64_t sum)
 {
 	size_t failed, count;
-	uint64_t sum = sum_of(reader, &count);
 
 	for (failed = 0;; failed++) {
 		memory->fail_at = memory->count + failed;
@@ -242,9 +244,10 @@ static void run_many(uint32_t largest_block, int fails, bool stays_out)
 	config.context = &memory;
 	config.largest_block = largest_block;
 	CHECK(gpamap_create(&config, &map) == 0 && gpamap_reader_create(map, &reader) == 0);
-	for (step = 0; step < MANY_STEPS; step++) {
+	sum = sum_of(reader, &slots);
+	for (step = 0; step < many_steps; step++) {
 		if (fails)
-			failed += insist(map, reader, &memory, step);
+			failed += insist(map, reader, &memory, step, sum);
 		else
 			(void)do_one_of_many(map, step);
 		sum = sum_of(reader, &slots);
@@ -266,7 +269,7 @@ static void run_few(uint32_t largest_block)
 {
 	size_t fail_at = 0;
 
-	CHECK(run_trace(SIZE_MAX, largest_block, &reference) == 0);
+	CHECK(!run_trace(SIZE_MAX, largest_block, &reference));
 	CHECK(reference.slots > 5 && strstr(reference.text, "log 1: 0"));
 	while (run_trace(fail_at, largest_block, &after)) {
 		CHECK(strcmp(after.text, reference.text) == 0);
@@ -328,14 +331,18 @@ static void test_growth(void)
 
 int main(void)
 {
-	static const uint32_t blocks[] = {1, 4, 0, 512};
+	/* Large blocks need memory less often. */
+	static const struct {
+		uint32_t largest_block, steps;
+	} runs[] = {{1, 1800}, {4, 1800}, {0, 2100}, {512, MOST_STEPS}};
 	size_t i;
 
-	for (i = 0; i < sizeof(blocks) / sizeof(*blocks); i++) {
-		run_few(blocks[i]);
-		run_many(blocks[i], 0, false);
-		run_many(blocks[i], 1, false);
-		run_many(blocks[i], 1, true);
+	for (i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
+		many_steps = runs[i].steps;
+		run_few(runs[i].largest_block);
+		run_many(runs[i].largest_block, 0, false);
+		run_many(runs[i].largest_block, 1, false);
+		run_many(runs[i].largest_block, 1, true);
 	}
 	test_growth();
 	return 0;

@@ -219,12 +219,13 @@ static void check_sealed(const struct index *index)
 
 static void check_pool(void)
 {
-	const struct block *block;
+	struct block *block, **end;
 	size_t kept = 0;
 
-	for (block = pool.free; block; block = block->next)
+	for (block = pool.free, end = &pool.free; block; end = &block->next, block = block->next)
 		kept += block->room;
 	CHECK(pool.kept == kept && pool.held == now.count);
+	CHECK(pool.end == end);
 	CHECK(!pool.spare || pool.spare->room == 2 * pool.largest);
 }
 
@@ -469,7 +470,7 @@ static size_t edit_one_index(size_t most)
 		if (one_in(grows ? 600 : 200))
 			grows = !grows;
 		if (one_in(60))
-			shortage = below(20);
+			shortage = below(one_in(4) ? 200 : 20);
 		edit(grows, shortage > 0);
 		shortage -= shortage > 0;
 		if (one_in(16))

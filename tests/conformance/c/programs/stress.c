@@ -8,7 +8,8 @@
  *   - the indexes by guest address, host address and number hold the same slots;
  *   - slots that nobody changes never waver.
  * And each page that a reader writes is reported, once, in the logs that the writer takes, while the logged slot moves. A
- * reader has one unreported page at a time, all in one word of the log.
+ * reader has one unreported page at a time, all in one word of the log. Beside the taker, a run of dirty pages that a reader
+ * finds is a run: it does not end before it begins.
  *
  * Readers of a table find one of two whole sets of entries, and each entry that comes and goes as it was added.
  *
@@ -49,8 +50,8 @@ struct worker {
 	pthread_t thread;
 	int number;
 	struct gpamap_reader *reader;
-	_Atomic uint64_t looks;
-	_Atomic uint64_t written; /* counted once the page is marked */
+	_Alignas(8) _Atomic uint64_t looks; /* said, since gcc -m32 would note that it is so */
+	_Alignas(8) _Atomic uint64_t written; /* counted once the page is marked */
 };
 
 static uint64_t host_at(const struct gpamap_view *view, uint64_t gpa)
@@ -215,6 +216,15 @@ static void write_a_page(struct worker *me, const struct gpamap_view *view)
 	me->written++;
 }
 
+/* Runs of dirty pages, while the writer takes them. */
+static void check_dirty(const struct gpamap_view *view)
+{
+	uint64_t from, first, last;
+
+	for (from = 0; gpamap_next_dirty(view, LOGGED, from, &first, &last); from = last + 1)
+		CHECK(from <= first && first <= last && last < READERS * OWN_PAGES);
+}
+
 static void *read_on(void *argument)
 {
 	struct worker *me = argument;
@@ -232,6 +242,7 @@ static void *read_on(void *argument)
 		check_exchanged(view);
 		check_fixed(view);
 		write_a_page(me, view);
+		check_dirty(view);
 		gpamap_leave(me->reader);
 		me->looks++;
 		if (me->looks % 16 == 0)
