@@ -39,9 +39,13 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+AT_FIRST = z3.main_ctx()
+
+
 @pytest.fixture(autouse=True)
-def same_solver_after() -> Generator[None]:
-    """A test that begins with an empty solver leaves the one that was there: modules keep terms that belong to it."""
-    before = z3.main_ctx()
-    yield
-    z3.z3._main_ctx = before
+def same_solver() -> None:
+    """Each test finds the solver that was there at first: modules keep terms that belong to it.
+
+    Tests, and what is set up for a whole module of them, may begin with an empty one.
+    """
+    z3.z3._main_ctx = AT_FIRST

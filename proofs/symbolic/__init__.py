@@ -8,6 +8,11 @@
     pages, record       arbitrary sets of pages; records of arbitrary values
     sequence            short sequences of arbitrary records, and sequences that nobody looks into
     concrete            from a solver's model back to plain Python values
+    other_threads       z3 is told, before anything is asked of it, that other threads may let terms go
 
 The spec does not know about any of this. It compares, adds and asks its sets, and these values answer with formulas.
 """
+
+from proofs.symbolic.other_threads import expect_other_threads
+
+expect_other_threads()

@@ -24,6 +24,7 @@ from proofs.symbolic.arithmetic import Arithmetic
 from proofs.symbolic.arithmetic import Unsupported as Unsupported
 from proofs.symbolic.complaints import raise_complaint, told_by_z3
 from proofs.symbolic.linear import LINEAR
+from proofs.symbolic.other_threads import expect_other_threads
 from proofs.symbolic.terms import any_one, both, chosen, opposite
 
 BRANCH_TIMEOUT_MS = 100  # an undecided branch counts as feasible
@@ -351,6 +352,7 @@ def forget_everything() -> None:
     Nothing symbolic that was made earlier may be used after.
     """
     z3.z3._main_ctx = None  # z3 makes a new one when it is needed next
+    expect_other_threads()
 
 
 # WHAT THE SOLVER IS ASKED ----------------------------------------------------------------------------------------
