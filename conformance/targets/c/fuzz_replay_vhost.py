@@ -68,7 +68,10 @@ def same_translation(told: Told, profile: Profile, before: Any, outcome: Outcome
 
 
 class Table:
-    """An address map of the spec that follows the fuzzer's table."""
+    """An address map of the spec that follows the fuzzer's table.
+
+    The spec has no transactions. Changes are made to `table`; while there is one everybody sees `before`.
+    """
 
     def __init__(self, fields: dict[str, int]) -> None:
         self.limit = fields["limit"]
@@ -76,6 +79,7 @@ class Table:
         retirement = "lru" if fields["retirement"] == LRU else "fifo"
         self.profile = Profile(iotlb_limit=self.limit, retirement=retirement)
         self.table: AddressMap = EMPTY_MAP
+        self.before: AddressMap | None = None
         self.handlers: dict[str, Callable[[Told], None]] = {
             "add": self.add,
             "remove": self.remove,
@@ -86,6 +90,10 @@ class Table:
             "table_lookup": self.lookup,
             "entries": self.entries,
             "end": self.entries,
+            "range": self.range,
+            "begin": self.begin,
+            "commit": self.commit,
+            "abort": self.abort,
             "inside": lambda told: None,  # what the reader sees is told in the lines that follow
         }
 
@@ -93,6 +101,22 @@ class Table:
         if told.name not in self.handlers:
             raise Unreadable(f"{told.name} is no operation on a table")
         self.handlers[told.name](told)
+
+    @property
+    def seen(self) -> AddressMap:
+        return self.table if self.before is None else self.before
+
+    def begin(self, told: Told) -> None:
+        expect(told, "error", None if self.before is None else "EBUSY", told.error)
+        self.before = self.seen
+
+    def commit(self, told: Told) -> None:
+        expect(told, "error", EINVAL if self.before is None else None, told.error)
+        self.before = None
+
+    def abort(self, told: Told) -> None:
+        expect(told, "error", EINVAL if self.before is None else None, told.error)
+        self.table, self.before = self.seen, None
 
     def wrong(self, fields: dict[str, int]) -> bool:
         return fields["last"] < fields["first"] or fields["perm"] > 3
@@ -122,6 +146,8 @@ class Table:
     def replace(self, told: Told) -> None:
         entries = told.all_of("with")
         error = EINVAL if any(self.wrong(one) for one in entries) else ENOSPC if len(entries) > self.limit else None
+        if error is None and self.before is not None:
+            error = "EBUSY"
         expect(told, "error", error, told.error)
         if error is None:
             self.table = replace(self.table, entries=frozenset())
@@ -129,8 +155,13 @@ class Table:
                 self.table = with_entry(self.table, **one)
 
     def entries(self, told: Told) -> None:
-        entries = view(self.table) or ()
+        entries = view(self.seen) or ()
         expect(told, "entries", entries[: told.fields.get("room", len(entries))], entries_of(told, "entry"))
+
+    def range(self, told: Told) -> None:
+        first, last = told.fields["first"], told.fields["last"]
+        entries = [one for one in view(self.seen) or () if first <= last and one.first <= last and first <= one.last]
+        expect(told, "entries", tuple(entries[: told.fields["room"]]), entries_of(told, "entry"))
 
     def lookup(self, told: Told) -> None:
         """The rest of the entry that the byte is translated by."""
@@ -138,7 +169,7 @@ class Table:
         if access not in (1, 2):
             expect(told, "error", EINVAL, told.error)
             return
-        entry = entry_at(self.table, addr)
+        entry = entry_at(self.seen, addr)
         error = "EFAULT" if entry is None else "EPERM" if not may(entry.perm, access) else None
         expect(told, "error", error, told.error)
         if entry is not None and error is None:
@@ -147,22 +178,26 @@ class Table:
 
     def segments(self, told: Told) -> None:
         """What a reader looks at does not count as used."""
-        before = self.table
-        self.translate(told)
-        self.table = before
+        self.translated(told)
 
     def translate(self, told: Told) -> None:
+        after = self.translated(told)
+        if self.before is None:
+            self.table = after
+
+    def translated(self, told: Told) -> AddressMap:
+        """The table after its entries were used."""
         fields = told.fields
         if fields["access"] not in (1, 2):
             expect(told, "error", EINVAL, told.error)
-            return
-        device = replace(NEW_DEVICE, iotlb=self.table)
+            return self.seen
+        device = replace(NEW_DEVICE, iotlb=self.seen)
         after, outcome = translation(
             self.profile, device, fields["addr"], fields["length"], fields["access"], fields["room"]
         )
         assert after.iotlb is not None
-        self.table = after.iotlb
         same_translation(told, self.profile, device, outcome, "EFAULT")
+        return after.iotlb
 
 
 class Device:

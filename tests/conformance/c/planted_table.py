@@ -105,8 +105,9 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "All equal regions are taken out, not one.",
         (
             "table.c",
-            "\t\ttable_publish(table);\n\t\treturn 0;\n",
-            "\t\ttable_publish(table);\n\t\t(void)gpamap_table_remove(table, first, last, host);\n\t\treturn 0;\n",
+            "\t\t\treturn -ENOMEM;\n\t\ttable_publish(table);\n\t\treturn 0;\n",
+            "\t\t\treturn -ENOMEM;\n\t\ttable_publish(table);\n"
+            "\t\t(void)gpamap_table_remove(table, first, last, host);\n\t\treturn 0;\n",
         ),
     ),
     bug(
@@ -130,7 +131,7 @@ TABLE_BUGS: tuple[Bug, ...] = (
             "\tif (is_no_entry(entry))\n\t\treturn -EINVAL;\n\tif (is_full",
             "\tif (is_no_entry(entry))\n\t\treturn -EINVAL;\n"
             "\t(void)gpamap_table_remove(table, entry->first, entry->last, entry->host);\n"
-            "\tis_full = table_index(table)->entries >= table->limit;\n\tif (is_full",
+            "\tis_full = private_index(table)->entries >= table->limit;\n\tif (is_full",
         ),
     ),
     # The limit, and what is given up.
@@ -140,15 +141,15 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "A table is full one entry early.",
         (
             "table.c",
-            "bool is_full = table_index(table)->entries >= table->limit;",
-            "bool is_full = table_index(table)->entries + (table->limit > 1) >= table->limit;",
+            "bool is_full = private_index(table)->entries >= table->limit;",
+            "bool is_full = private_index(table)->entries + (table->limit > 1) >= table->limit;",
         ),
     ),
     bug(
         "one-entry-too-many",
         "off by one at a limit",
         "A table takes one entry more than its limit.",
-        ("table.c", "table_index(table)->entries >= table->limit;", "table_index(table)->entries > table->limit;"),
+        ("table.c", "private_index(table)->entries >= table->limit;", "private_index(table)->entries > table->limit;"),
     ),
     bug(
         "youngest-goes-first",
@@ -172,13 +173,13 @@ TABLE_BUGS: tuple[Bug, ...] = (
         "use-is-forgotten",
         "policy ignored",
         "An IOTLB that gives up what is least recently used goes by age.",
-        ("translate.c", "if (table->retirement != GPAMAP_LRU)", "if (table->retirement <= GPAMAP_LRU)"),
+        ("translate.c", "if (table->retirement != GPAMAP_LRU ||", "if (table->retirement <= GPAMAP_LRU ||"),
     ),
     bug(
         "use-counts-always",
         "policy ignored",
         "A first-in first-out IOTLB goes by use.",
-        ("translate.c", "if (table->retirement != GPAMAP_LRU)", "if (table->retirement == GPAMAP_REFUSE)"),
+        ("translate.c", "if (table->retirement != GPAMAP_LRU ||", "if (table->retirement == GPAMAP_REFUSE ||"),
     ),
     bug(
         "use-of-the-first-segment",
@@ -231,9 +232,8 @@ TABLE_BUGS: tuple[Bug, ...] = (
         ),
         (
             "table.c",
-            "\ttable->went = table->next_out;\n\ttable->next_out = NULL;\n\ttable->last_out = NULL;\n",
-            "\tif (!taken) {\n\t\ttable->went = table->next_out;\n\t\ttable->next_out = NULL;\n"
-            "\t\ttable->last_out = NULL;\n\t}\n",
+            "\twhile (table->next_out)\n\t\twent(table, table->next_out);\n\twhile (taken)",
+            "\twhile (!taken && table->next_out)\n\t\twent(table, table->next_out);\n\twhile (taken)",
         ),
     ),
     bug(
@@ -390,7 +390,7 @@ MANY_ENTRIES_BUGS: tuple[Bug, ...] = (
             "\tstruct spot spot;\n\tint n = 0;\n\n\tif (last < first)",
         ),
         ("table.c", "&& entry->start <= last) {", "&& entry->start <= last && n < 16) {"),
-        ("table.c", "\t\tif (pull(table, spot))\n", "\t\tn++;\n\t\tif (pull(table, spot))\n"),
+        ("table.c", "\t\tif (pull(table, spot))\n\t\t\ttable_", "\t\tn++;\n\t\tif (pull(table, spot))\n\t\t\ttable_"),
     ),
     bug(
         "two-segments-used",

@@ -1,6 +1,6 @@
-"""What no vector asks: translations, host bytes and the next slot of a map, the last hit, and readers of a table.
+"""What no vector asks: translations, host bytes and the next slot of a map, and the last hit.
 
-The model is the linear definition: the slots that the spec has, or a list of entries, looked through from its begin on.
+The model is the linear definition: the slots that the spec has, looked through from the first on.
 """
 
 from __future__ import annotations
@@ -181,79 +181,3 @@ def test_planted_bugs_are_found(one: Bug) -> None:
     with planted_base(one) as base:
         library = Library(base)
     assert first_difference(library, 2, 4 * SEQUENCES) is not None
-
-
-# ---- Readers of a table ----
-
-Entry = tuple[int, int, int, int]  # first, last, host, perm
-
-
-def by_entries(entries: list[Entry], addr: int, length: int, access: int, room: int) -> Walked:
-    """As `translated`. Of equal starts the older entry counts."""
-    order = sorted(entries, key=lambda entry: entry[0])
-    segments: list[tuple[int, int, int]] = []
-    while length:
-        if len(segments) == room:
-            return -errno.ENOBUFS, tuple(segments)
-        entry = next((one for one in order if one[0] <= addr <= one[1]), None)
-        if entry is None:
-            return -errno.EFAULT, tuple(segments)
-        if not entry[3] & access:
-            return -errno.EPERM, tuple(segments)
-        last = min(entry[1], addr + length - 1)
-        segments.append((addr, last, (entry[2] + addr - entry[0]) % U64))
-        addr, length = last + 1, length - (last - addr + 1)
-    return 0, tuple(segments)
-
-
-@pytest.mark.parametrize("largest_block", [0, 1, 3, 512])
-def test_a_reader_of_a_table_sees_its_entries(largest_block: int) -> None:
-    library = Library()
-    ffi, lib = library.ffi, library.functions
-    random = Random(largest_block)
-    made: Any = ffi.new("struct gpamap_table **")
-    reader: Any = ffi.new("struct gpamap_reader **")
-    assert (
-        lib.gpamap_table_create(
-            ffi.new("struct gpamap_table_config *", {"limit": 40, "retirement": 1, "largest_block": largest_block}),
-            made,
-        )
-        == 0
-    )
-    table = made[0]
-    assert lib.gpamap_table_reader_create(table, reader) == 0
-    entries: list[Entry] = []
-    found: Any = ffi.new("struct gpamap_segment[]", ROOM + 1)
-    reach: Any = ffi.new("struct gpamap_reach *")
-    for _ in range(400):
-        first = random.randrange(300)
-        last = random.choice([first + random.randrange(30), U64_MAX if random.random() < 0.05 else first])
-        entry = (first, last, random.randrange(U64), random.randrange(4))
-        if random.random() < 0.8:
-            assert lib.gpamap_table_add(table, ffi.new("struct gpamap_entry *", entry)) == 0
-            entries = [*entries, entry][-40:]
-        else:
-            assert lib.gpamap_table_remove_range(table, first, last) == 0
-            entries = [one for one in entries if one[1] < first or one[0] > last]
-        view = lib.gpamap_table_enter(reader[0])
-        for _ in range(8):
-            addr, length = random.choice([first, last, random.randrange(340)]), random.choice([1, 9, 50, U64_MAX])
-            access, room = random.choice([READ, WRITE]), random.randrange(1, ROOM)
-            error = lib.gpamap_table_segments(view, addr, length, access, found, room, reach)
-            segments = tuple((one.first, one.last, one.host) for one in found[0 : reach.segments])
-            assert (error, segments) == by_entries(entries, addr, length, access, room)
-            error = lib.gpamap_table_lookup(view, addr, access, found)
-            refused, whole = by_entries(entries, addr, U64 - addr, access, 1)
-            assert error == (0 if whole else refused)
-            assert not whole or (found[0].first, found[0].last, found[0].host) == whole[0]
-            assert lib.gpamap_table_lookup(view, addr, 3, found) == -errno.EINVAL
-            assert lib.gpamap_table_segments(view, addr, 1, 0, found, 1, reach) == -errno.EINVAL
-        lib.gpamap_leave(reader[0])
-    lib.gpamap_table_reader_destroy(table, reader[0])
-    lib.gpamap_table_destroy(table)
-
-
-def test_a_table_refuses_larger_blocks() -> None:
-    library = Library()
-    config = library.ffi.new("struct gpamap_table_config *", {"limit": 1, "largest_block": 513})
-    assert library.functions.gpamap_table_create(config, library.ffi.new("struct gpamap_table **")) == -errno.EINVAL

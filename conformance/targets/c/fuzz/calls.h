@@ -17,7 +17,8 @@
 	call(device_add_region) call(device_remove_region) call(device_remove_range) call(device_write)                \
 	call(device_read) call(device_translate) call(device_table) call(device_iotlb) call(device_misses)                    \
 	call(lookup_again) call(translate) call(next_slot) call(lookup_hva) call(table_reader_create)                  \
-	call(table_reader_destroy) call(table_enter) call(table_lookup) call(table_segments)
+	call(table_reader_destroy) call(table_enter) call(table_lookup) call(table_segments)            \
+	call(table_begin) call(table_commit) call(table_abort) call(table_lookup_again) call(table_range)
 
 #define CALL_MEMBER(name) __typeof__(&gpamap_##name) name;
 struct calls {

@@ -96,19 +96,25 @@ void same_segment(const char *what, const struct gpamap_segment *of_library, con
 
 /* ---- Tables, which two subjects have ---- */
 
-void same_entries(const char *what, const struct gpamap_table *of_library, const struct gpamap_table *of_naive,
-		  size_t room)
-{
-	static struct gpamap_entry a[ROOM_FOR_ENTRIES + 1], b[ROOM_FOR_ENTRIES + 1];
-	size_t count, i;
+/* Lists of entries, and room for one that must not be written. */
+static struct gpamap_entry listed[2][ROOM_FOR_ENTRIES + 1];
 
+static size_t room_for_entries(size_t room)
+{
 	if (room > ROOM_FOR_ENTRIES)
 		room = ROOM_FOR_ENTRIES;
-	memset(&a[room], UNTOUCHED, sizeof(a[room]));
-	b[room] = a[room];
-	count = library.table_entries(of_library, a, room);
-	same_number("number of entries", count, naive.table_entries(of_naive, b, room));
-	for (i = 0; i < count && i < room; i++) {
+	memset(&listed[0][room], UNTOUCHED, sizeof(listed[0][room]));
+	listed[1][room] = listed[0][room];
+	return room;
+}
+
+static void same_list(const char *what, size_t of_library, size_t of_naive, size_t room)
+{
+	const struct gpamap_entry *a = listed[0], *b = listed[1];
+	size_t i;
+
+	same_number("number of entries", of_library, of_naive);
+	for (i = 0; i < of_library && i < room; i++) {
 		TELL("  %s first=0x%" PRIx64 " last=0x%" PRIx64 " host=0x%" PRIx64 " perm=0x%" PRIx32 "\n", what,
 		     a[i].first, a[i].last, a[i].host, a[i].perm);
 		if (a[i].first != b[i].first || a[i].last != b[i].last || a[i].host != b[i].host ||
@@ -119,6 +125,26 @@ void same_entries(const char *what, const struct gpamap_table *of_library, const
 	}
 	if (memcmp(&a[room], &b[room], sizeof(a[room])))
 		differ("%s: an entry is stored behind the room for %zu", what, room);
+}
+
+void same_entries(const char *what, const struct gpamap_table *of_library, const struct gpamap_table *of_naive,
+		  size_t room)
+{
+	size_t count;
+
+	room = room_for_entries(room);
+	count = library.table_entries(of_library, listed[0], room);
+	same_list(what, count, naive.table_entries(of_naive, listed[1], room), room);
+}
+
+void same_entries_in(const char *what, const struct gpamap_table_view *of_library, const struct gpamap_table_view *of_naive,
+		uint64_t first, uint64_t last, size_t room)
+{
+	size_t count;
+
+	room = room_for_entries(room);
+	count = library.table_range(of_library, first, last, listed[0], room);
+	same_list(what, count, naive.table_range(of_naive, first, last, listed[1], room), room);
 }
 
 struct asked take_asked(void)

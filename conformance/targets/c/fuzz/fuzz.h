@@ -116,6 +116,8 @@ void same_number(const char *what, uint64_t of_library, uint64_t of_naive);
 void same_segment(const char *what, const struct gpamap_segment *of_library, const struct gpamap_segment *of_naive);
 void same_entries(const char *what, const struct gpamap_table *of_library, const struct gpamap_table *of_naive,
 		  size_t room);
+void same_entries_in(const char *what, const struct gpamap_table_view *of_library, const struct gpamap_table_view *of_naive,
+		     uint64_t first, uint64_t last, size_t room);
 
 /* A translation of a table or a device, on both. */
 struct asked {

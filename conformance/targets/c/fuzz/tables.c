@@ -12,6 +12,7 @@ static struct gpamap_table *of_library, *of_naive;
 static struct gpamap_table_config config;
 static struct gpamap_entry recent[RECENT];
 static size_t next;
+static bool begun; /* a transaction */
 
 /* ---- Readers ---- */
 
@@ -57,13 +58,23 @@ static void leave(struct reader *reader)
 
 static void same_lookup(const struct reader *reader, uint64_t addr, uint32_t access)
 {
-	struct gpamap_segment a = {7, 7, 7}, b = {7, 7, 7};
+	struct gpamap_segment a = {7, 7, 7}, b = {7, 7, 7}, c = {7, 7, 7};
 	int error;
 
 	TELL("table_lookup addr=0x%" PRIx64 " access=0x%" PRIx32 "\n", addr, access);
 	error = library.table_lookup(reader->of_library, addr, access, &a);
 	same_answer(error, naive.table_lookup(reader->of_naive, addr, access, &b));
 	same_segment("found", &a, &b);
+	if (error != library.table_lookup_again(reader->library, reader->of_library, addr, access, &c))
+		differ("gpamap_table_lookup_again answers otherwise");
+	same_segment("found again", &c, &b);
+}
+
+/* All that a reader can list. */
+static void same_list_of(const struct reader *reader, uint64_t first, uint64_t last, size_t room)
+{
+	TELL("range first=0x%" PRIx64 " last=0x%" PRIx64 " room=0x%zx\n", first, last, room);
+	same_entries_in("entry", reader->of_library, reader->of_naive, first, last, room);
 }
 
 static void same_segments(const struct reader *reader, const struct asked *asked)
@@ -94,6 +105,7 @@ static void same_view(const struct reader *reader)
 		same_lookup(reader, recent[i].last + 1, GPAMAP_READ);
 	}
 	same_segments(reader, &all);
+	same_list_of(reader, 0, UINT64_MAX, ROOM_FOR_ENTRIES);
 }
 
 /* Those inside see the table as it was before the change: the model does not know of the change yet. */
@@ -143,7 +155,9 @@ static void operate_reader(void)
 		asked = take_asked();
 		entered = enter(reader);
 		count_operation();
-		if (what & 0x80)
+		if (what & 0x80 && what & 0x40)
+			same_list_of(reader, asked.addr, asked.addr + asked.length, asked.room);
+		else if (what & 0x80)
 			same_segments(reader, &asked);
 		else
 			same_lookup(reader, asked.addr, asked.access);
@@ -162,6 +176,7 @@ static bool make(void)
 	memset(readers, 0, sizeof(readers));
 	memset(recent, 0, sizeof(recent));
 	next = 0;
+	begun = false;
 	config = (struct gpamap_table_config){.limit = take16() % 4097, .retirement = which % 3};
 	if (which == 0xff)
 		config.retirement = take32();
@@ -248,7 +263,7 @@ static void remove_entry(const struct gpamap_entry *entry)
 	do {
 		count_operation();
 		error = library.table_remove(of_library, entry->first, entry->last, entry->host);
-	} while (again(error, false));
+	} while (again(error, begun));
 	same_answer(error, naive.table_remove(of_naive, entry->first, entry->last, entry->host));
 }
 
@@ -260,7 +275,7 @@ static void remove_range(uint64_t first, uint64_t last)
 	do {
 		count_operation();
 		error = library.table_remove_range(of_library, first, last);
-	} while (again(error, false));
+	} while (again(error, begun));
 	same_answer(error, naive.table_remove_range(of_naive, first, last));
 }
 
@@ -324,6 +339,23 @@ static void operate_bulk(void)
 	(void)again(0, true);
 }
 
+/* ---- Transactions ---- */
+
+static void operate_transaction(uint8_t which)
+{
+	static const char *const NAMES[] = {"begin", "commit", "abort"};
+	int (*const here[])(struct gpamap_table *) = {library.table_begin, library.table_commit, library.table_abort};
+	int (*const there[])(struct gpamap_table *) = {naive.table_begin, naive.table_commit, naive.table_abort};
+	int error;
+
+	TELL("%s\n", NAMES[which]);
+	count_operation();
+	error = here[which](of_library);
+	same_answer(error, there[which](of_naive));
+	if (!error)
+		begun = !which;
+}
+
 /* ---- Translation ---- */
 
 static void translate(const struct asked *asked)
@@ -358,10 +390,15 @@ static void operate_translate(bool many)
 
 static void operate(void)
 {
-	uint8_t what = take8() % 16;
+	uint8_t byte = take8(), what = byte % 16;
 	struct gpamap_entry entry;
 	uint64_t first;
 
+	/* Most transactions end: what is done in one is seen when it is committed. */
+	if (byte >= 0xe0 || (begun && byte >= 0xd0)) {
+		operate_transaction(begun ? (byte < 0xff) + (byte % 4 == 2) : byte < 0xfd ? 0 : byte % 3);
+		return;
+	}
 	switch (what) {
 	case 0:
 	case 1:

@@ -77,13 +77,21 @@ int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entr
 int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t last, uint64_t host);
 
 /* Take out every entry that has a byte in first .. last, as a whole. It never fails for want of memory; but where there is
- * none, readers may see some entries gone and others not yet. EINVAL: last < first. */
+ * none, readers may see some entries gone and others not yet (in a transaction: see there). EINVAL: last < first. */
 int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64_t last);
 
 /* Put these entries, added in this order, in the place of all that there are.
- * EINVAL: as in gpamap_table_add, for any of them. ENOSPC: more than the limit; none is given up for another. ENOMEM: out
- * of memory. */
+ * EINVAL: as in gpamap_table_add, for any of them. ENOSPC: more than the limit; none is given up for another. EBUSY: in a
+ * transaction. ENOMEM: out of memory. */
 int gpamap_table_replace(struct gpamap_table *table, const struct gpamap_entry *entries, size_t count);
+
+/* Several changes as one: none is seen before the commit, then all of them are. Until then gpamap_table_add, _remove and
+ * _remove_range find the table as those before have left it. All else finds it as it was, and nothing counts as used. Removals
+ * need memory in between; one that finds none says ENOMEM, has changed nothing, and the transaction goes on.
+ * EBUSY: a transaction has begun already. EINVAL: none has. */
+int gpamap_table_begin(struct gpamap_table *table);
+int gpamap_table_commit(struct gpamap_table *table);
+int gpamap_table_abort(struct gpamap_table *table);
 
 /* All entries in the order in which they count: the first `room` of them are stored, their number is returned. */
 size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entry *entries, size_t room);
@@ -116,6 +124,16 @@ const struct gpamap_table_view *gpamap_table_enter(struct gpamap_reader *reader)
  * access. */
 int gpamap_table_lookup(const struct gpamap_table_view *view, uint64_t addr, uint32_t access,
 			struct gpamap_segment *found);
+
+/* The same, for one who asks about the same entry again and again: the reader remembers what it found last. Where each address is
+ * in another entry, gpamap_table_lookup is faster. */
+int gpamap_table_lookup_again(struct gpamap_reader *reader, const struct gpamap_table_view *view, uint64_t addr,
+			      uint32_t access, struct gpamap_segment *found);
+
+/* All entries that have a byte in first .. last, in the order in which they count: the first `room` of them are stored,
+ * their number is returned. None, if last < first. */
+size_t gpamap_table_range(const struct gpamap_table_view *view, uint64_t first, uint64_t last,
+			  struct gpamap_entry *entries, size_t room);
 
 /* gpamap_table_translate by a view. */
 int gpamap_table_segments(const struct gpamap_table_view *view, uint64_t addr, uint64_t length, uint32_t access,

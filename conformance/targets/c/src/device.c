@@ -152,7 +152,7 @@ int gpamap_device_set_mem_table(struct gpamap_device *device, const struct gpama
 		return error;
 	if (table_take(&device->table, table->nregions, &taken))
 		return -ENOMEM;
-	for (i = 0, mapping = taken; i < table->nregions; i++, mapping = mapping->later) {
+	for (i = 0, mapping = taken; i < table->nregions; i++, mapping = mapping->next) {
 		const struct gpamap_memory_region *region = &table->regions[i];
 
 		mapping->first = region->gpa;

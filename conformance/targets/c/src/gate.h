@@ -27,7 +27,7 @@ struct gate {
 	void *context;
 };
 
-/* What a reader found last, for gpamap_lookup_again. */
+/* What a reader found last, for gpamap_lookup_again and gpamap_table_lookup_again. */
 struct hit {
 	uint64_t version; /* of the view; 0: nothing yet */
 	uint64_t start;

@@ -17,6 +17,7 @@ static void enqueue(struct gpamap_table *table, struct mapping *mapping)
 	table->last_out = mapping;
 }
 
+/* Out of the queue; the mapping still knows which one it was behind. */
 static void dequeue(struct gpamap_table *table, struct mapping *mapping)
 {
 	if (mapping->sooner)
@@ -27,6 +28,19 @@ static void dequeue(struct gpamap_table *table, struct mapping *mapping)
 		mapping->later->sooner = mapping->sooner;
 	else
 		table->last_out = mapping->sooner;
+}
+
+/* Back to where it was, if all that went after it are back, and all that came after it are gone. */
+static void enqueue_again(struct gpamap_table *table, struct mapping *mapping)
+{
+	struct mapping **link = mapping->sooner ? &mapping->sooner->later : &table->next_out;
+
+	mapping->later = *link;
+	*link = mapping;
+	if (mapping->later)
+		mapping->later->sooner = mapping;
+	else
+		table->last_out = mapping;
 }
 
 /* The mapping was used: it is the last to be given up. */
@@ -46,10 +60,10 @@ static struct index *private_index(struct gpamap_table *table)
 static void free_chain(struct gpamap_table *table, struct mapping *chain)
 {
 	while (chain) {
-		struct mapping *later = chain->later;
+		struct mapping *next = chain->next;
 
 		memory_give(&table->pool.memory, chain, sizeof(*chain));
-		chain = later;
+		chain = next;
 	}
 }
 
@@ -60,30 +74,55 @@ static void table_publish_once(struct gpamap_table *table)
 	struct gpamap_table_view *other = published_table(table);
 
 	index_seal(&table->pool, &view->index, &other->index);
+	view->version = other->version + 1;
 	gate_publish(&table->gate, view);
 	index_follow(&table->pool, &other->index, &view->index);
 	pool_free_retired(&table->pool);
 	free_chain(table, table->went);
 	table->went = NULL;
+	table->came = table->added;
 }
 
-/* A removal that found no memory has used the spare block: now there is another, smaller one that can take its place. */
+/* Make all changes seen, unless in a transaction. A removal that found no memory has used the spare block: now there is another,
+ * smaller one that can take its place. */
 static void table_publish(struct gpamap_table *table)
 {
+	if (table->begun)
+		return;
 	table_publish_once(table);
 	if (index_release_spare(&table->pool, private_index(table)))
 		table_publish_once(table);
 }
 
+/* Take all changes back that were made since the last publication. */
 static void table_take_back(struct gpamap_table *table)
 {
+	struct mapping *mapping;
+
 	index_revert(&table->pool, private_index(table), table_index(table));
 	pool_keep_retired(&table->pool);
+	while ((mapping = table->last_out) && mapping->item.rank >= table->came) {
+		dequeue(table, mapping);
+		memory_give(&table->pool.memory, mapping, sizeof(*mapping));
+	}
+	while ((mapping = table->went)) {
+		table->went = mapping->next;
+		if (mapping->item.rank >= table->came)
+			memory_give(&table->pool.memory, mapping, sizeof(*mapping));
+		else
+			enqueue_again(table, mapping);
+	}
+	table->added = table->came;
 }
 
 /* ---- Mappings ---- */
 
-/* Put a mapping in, the youngest. ENOMEM: no memory; table_take_back is to be called. */
+static struct spot spot_of(struct gpamap_table *table, const struct mapping *mapping)
+{
+	return index_find(private_index(table), mapping->first, (uintptr_t)mapping | (~mapping->perm & DENIES));
+}
+
+/* Put a mapping in, the youngest. ENOMEM: no memory, and no change that can be seen. */
 static int put(struct gpamap_table *table, struct mapping *mapping)
 {
 	struct index *index = private_index(table);
@@ -99,7 +138,26 @@ static int put(struct gpamap_table *table, struct mapping *mapping)
 	    index_insert(&table->pool, index, &published_table(table)->index, entry))
 		return -ENOMEM;
 	table->added++;
+	enqueue(table, mapping);
 	return 0;
+}
+
+/* Take the youngest mapping out again, and free it. It was put in a moment ago: its block is open. */
+static void unput(struct gpamap_table *table)
+{
+	struct mapping *mapping = table->last_out;
+
+	index_remove(&table->pool, private_index(table), spot_of(table, mapping));
+	dequeue(table, mapping);
+	memory_give(&table->pool.memory, mapping, sizeof(*mapping));
+}
+
+/* The mapping is in the index no more, and is freed when that is published. */
+static void went(struct gpamap_table *table, struct mapping *mapping)
+{
+	dequeue(table, mapping);
+	mapping->next = table->went;
+	table->went = mapping;
 }
 
 /* Take the mapping at this spot out. ENOMEM: no memory, and no change. */
@@ -111,18 +169,11 @@ static int pull(struct gpamap_table *table, struct spot spot)
 	if (index_open(&table->pool, index, spot))
 		return -ENOMEM;
 	index_remove(&table->pool, index, spot);
-	dequeue(table, mapping);
-	mapping->later = table->went;
-	table->went = mapping;
+	went(table, mapping);
 	return 0;
 }
 
-static struct spot spot_of(struct gpamap_table *table, const struct mapping *mapping)
-{
-	return index_find(private_index(table), mapping->first, (uintptr_t)mapping | (~mapping->perm & DENIES));
-}
-
-/* One or more mappings, chained by `later`. */
+/* So many mappings, in a chain. */
 int table_take(struct gpamap_table *table, size_t count, struct mapping **taken)
 {
 	struct mapping *chain = NULL;
@@ -134,7 +185,7 @@ int table_take(struct gpamap_table *table, size_t count, struct mapping **taken)
 			free_chain(table, chain);
 			return -ENOMEM;
 		}
-		mapping->later = chain;
+		mapping->next = chain;
 		chain = mapping;
 	}
 	*taken = chain;
@@ -144,23 +195,18 @@ int table_take(struct gpamap_table *table, size_t count, struct mapping **taken)
 /* Replace what is there by mappings that were taken, in the order of the chain. ENOMEM: no memory; they are freed. */
 int table_fill(struct gpamap_table *table, struct mapping *taken)
 {
-	struct mapping *mapping;
-
 	index_clear(&table->pool, private_index(table));
-	for (mapping = taken; mapping; mapping = mapping->later) {
-		if (put(table, mapping)) {
+	while (table->next_out)
+		went(table, table->next_out);
+	while (taken) {
+		struct mapping *next = taken->next;
+
+		if (put(table, taken)) {
 			table_take_back(table);
 			free_chain(table, taken);
 			return -ENOMEM;
 		}
-	}
-	table->went = table->next_out;
-	table->next_out = NULL;
-	table->last_out = NULL;
-	while (taken) {
-		mapping = taken;
-		taken = taken->later;
-		enqueue(table, mapping);
+		taken = next;
 	}
 	table_publish(table);
 	return 0;
@@ -187,6 +233,7 @@ void table_init(struct gpamap_table *table, const struct memory *memory, size_t 
 {
 	pool_init(&table->pool, memory, largest_block);
 	gate_init(&table->gate, &table->views[0], NULL, NULL);
+	table->views[0].version = 1;
 	table->limit = limit;
 	table->retirement = retirement;
 }
@@ -194,9 +241,13 @@ void table_init(struct gpamap_table *table, const struct memory *memory, size_t 
 /* Free all that a table has. */
 void table_drop(struct gpamap_table *table)
 {
+	if (table->begun)
+		table_take_back(table);
 	while (table->gate.readers)
 		gpamap_table_reader_destroy(table, table->gate.readers);
-	free_chain(table, table->next_out);
+	while (table->next_out)
+		went(table, table->next_out);
+	free_chain(table, table->went);
 	index_drop(&table->pool, &table->views[0].index, true);
 	index_drop(&table->pool, &table->views[1].index, false);
 	pool_drop(&table->pool);
@@ -248,7 +299,7 @@ static void describe(struct mapping *mapping, const struct gpamap_entry *entry)
 
 int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entry)
 {
-	bool is_full = table_index(table)->entries >= table->limit;
+	bool is_full = private_index(table)->entries >= table->limit;
 	struct mapping *mapping;
 
 	if (is_no_entry(entry))
@@ -258,14 +309,17 @@ int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entr
 	if (table_take(table, 1, &mapping))
 		return -ENOMEM;
 	describe(mapping, entry);
-	if (put(table, mapping) || (is_full && pull(table, spot_of(table, table->next_out)))) {
-		table_take_back(table);
+	if (put(table, mapping)) {
 		free_chain(table, mapping);
-		return -ENOMEM;
+	} else if (is_full && pull(table, spot_of(table, table->next_out))) {
+		unput(table);
+	} else {
+		table_publish(table);
+		return 0;
 	}
-	enqueue(table, mapping);
-	table_publish(table);
-	return 0;
+	if (!table->begun)
+		table_take_back(table);
+	return -ENOMEM;
 }
 
 int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t last, uint64_t host)
@@ -279,11 +333,26 @@ int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t las
 
 		if (mapping_last(mapping) != last || mapping->host != host)
 			continue;
-		(void)pull(table, spot); /* the spare block is there */
+		/* Outside of a transaction the spare block is there. */
+		if (pull(table, spot))
+			return -ENOMEM;
 		table_publish(table);
 		return 0;
 	}
 	return -ENOENT;
+}
+
+/* Make ready for the removal of all that has a byte of the range. ENOMEM: no memory, and no change. */
+static int open_range(struct gpamap_table *table, uint64_t first, uint64_t last)
+{
+	struct index *index = private_index(table);
+	struct spot spot = index_seek(index, first);
+	const struct entry *entry;
+
+	for (; (entry = index_entry(index, spot)) && entry->start <= last; spot = index_next(index, spot))
+		if (mapping_last(mapping_of(entry)) >= first && index_open(&table->pool, index, spot))
+			return -ENOMEM;
+	return 0;
 }
 
 int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64_t last)
@@ -293,9 +362,11 @@ int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64
 
 	if (last < first)
 		return -EINVAL;
+	if (table->begun && open_range(table, first, last))
+		return -ENOMEM;
 	spot = index_seek(private_index(table), first);
 	while ((entry = index_entry(private_index(table), spot)) && entry->start <= last) {
-		/* Where memory is short, a range goes piece by piece. */
+		/* Where memory is short, a range goes piece by piece; not in a transaction: there all is open. */
 		if (pull(table, spot))
 			table_publish(table);
 		spot = index_seek(private_index(table), first);
@@ -314,63 +385,39 @@ int gpamap_table_replace(struct gpamap_table *table, const struct gpamap_entry *
 			return -EINVAL;
 	if (count > table->limit)
 		return -ENOSPC;
+	if (table->begun)
+		return -EBUSY;
 	if (table_take(table, count, &taken))
 		return -ENOMEM;
-	for (i = 0, mapping = taken; i < count; i++, mapping = mapping->later)
+	for (i = 0, mapping = taken; i < count; i++, mapping = mapping->next)
 		describe(mapping, &entries[i]);
 	return table_fill(table, taken);
 }
 
-size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entry *entries, size_t room)
+/* ---- Transactions ---- */
+
+int gpamap_table_begin(struct gpamap_table *table)
 {
-	const struct index *index = table_index(table);
-	struct spot spot = {0, 0};
-	size_t i;
-
-	for (i = 0; i < index->entries && i < room; i++, spot = index_next(index, spot)) {
-		const struct mapping *mapping = mapping_of(spot_entry(index, spot));
-
-		entries[i] = (struct gpamap_entry){mapping->first, mapping_last(mapping), mapping->host, mapping->perm};
-	}
-	return index->entries;
-}
-
-/* ---- Readers ---- */
-
-int gpamap_table_reader_create(struct gpamap_table *table, struct gpamap_reader **reader)
-{
-	return gate_admit(&table->gate, &table->pool.memory, reader);
-}
-
-void gpamap_table_reader_destroy(struct gpamap_table *table, struct gpamap_reader *reader)
-{
-	gate_dismiss(&table->gate, &table->pool.memory, reader);
-}
-
-const struct gpamap_table_view *gpamap_table_enter(struct gpamap_reader *reader)
-{
-	return gate_enter(reader);
-}
-
-int gpamap_table_lookup(const struct gpamap_table_view *view, uint64_t addr, uint32_t access,
-			struct gpamap_segment *found)
-{
-	const struct entry *entry = index_at(&view->index, addr);
-
-	if (access != GPAMAP_READ && access != GPAMAP_WRITE)
-		return -EINVAL;
-	if (!entry)
-		return -EFAULT;
-	if (entry->item & access)
-		return -EPERM;
-	*found = (struct gpamap_segment){addr, entry->reach, addr + entry->delta};
+	if (table->begun)
+		return -EBUSY;
+	table->begun = true;
 	return 0;
 }
 
-int gpamap_table_segments(const struct gpamap_table_view *view, uint64_t addr, uint64_t length, uint32_t access,
-			  struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
+int gpamap_table_commit(struct gpamap_table *table)
 {
-	if (access != GPAMAP_READ && access != GPAMAP_WRITE)
+	if (!table->begun)
 		return -EINVAL;
-	return walk(&view->index, addr, length, access, -EPERM, segments, room, reach);
+	table->begun = false;
+	table_publish(table);
+	return 0;
+}
+
+int gpamap_table_abort(struct gpamap_table *table)
+{
+	if (!table->begun)
+		return -EINVAL;
+	table->begun = false;
+	table_take_back(table);
+	return 0;
 }

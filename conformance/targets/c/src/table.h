@@ -8,7 +8,9 @@
  *      └── misses: not read, read
  *
  * A table holds each mapping in its indexes and in its queue, once each. The queue has the order of ages, unless the table
- * is GPAMAP_LRU: then a mapping goes to its end when it is used. Between calls the two views are alike (gate.h).
+ * is GPAMAP_LRU: then a mapping goes to its end when it is used. Between calls the two views are alike (gate.h), but in a
+ * transaction: then index and queue are those of the private view, and nothing is used, so that all that came is at the
+ * queue's end, and what went can go back behind the one that was before it.
  */
 #ifndef GPAMAP_TABLE_H
 #define GPAMAP_TABLE_H
@@ -24,10 +26,12 @@ struct mapping {
 	uint32_t perm;
 	struct mapping *sooner; /* given up before this one */
 	struct mapping *later;
+	struct mapping *next; /* of those that were taken, or that went */
 };
 
 struct gpamap_table_view {
 	struct index index;
+	uint64_t version; /* how many were published before, from 1 on */
 };
 
 struct gpamap_table {
@@ -38,8 +42,10 @@ struct gpamap_table {
 	uint32_t retirement;
 	struct mapping *next_out;
 	struct mapping *last_out;
-	struct mapping *went; /* taken out since the last publication, chained by `later` */
+	struct mapping *went; /* taken out since the last publication: the last one comes first */
 	uint64_t added;       /* the rank of the next mapping */
+	uint64_t came;        /* the rank of the first mapping that was added since the last publication */
+	bool begun;           /* a transaction: nothing is published until it ends */
 };
 
 /* Misses in the order in which they came. */

@@ -87,7 +87,7 @@ void table_walked(struct gpamap_table *table, const struct gpamap_segment *segme
 	const struct index *index = table_index(table);
 	size_t i;
 
-	if (table->retirement != GPAMAP_LRU)
+	if (table->retirement != GPAMAP_LRU || table->begun)
 		return;
 	for (i = 0; i < count; i++)
 		table_use(table, mapping_of(spot_entry(index, index_seek(index, segments[i].first))));

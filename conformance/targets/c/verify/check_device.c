@@ -52,7 +52,7 @@ int table_take(struct gpamap_table *table, size_t count, struct mapping **taken)
 	CLAIM(table == &made->table && count <= REGIONS, "as many as there are regions");
 	*taken = count ? chain : NULL;
 	for (i = 0; i < REGIONS; i++)
-		chain[i].later = i + 1 < count ? &chain[i + 1] : NULL;
+		chain[i].next = i + 1 < count ? &chain[i + 1] : NULL;
 	return is_broken ? -ENOMEM : 0;
 }
 

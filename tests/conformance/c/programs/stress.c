@@ -461,9 +461,24 @@ static void replace_all(int which)
 	CHECK(gpamap_table_replace(table, entries, OF_SET) == 0);
 }
 
+/* One set for the other, entry by entry, in a transaction. */
+static void exchange_entries(int which)
+{
+	uint64_t i;
+
+	CHECK(gpamap_table_begin(table) == 0);
+	for (i = OF_SET / 2; i < OF_SET; i++) {
+		struct gpamap_entry old = entry_of(!which, i), new = entry_of(which, i);
+
+		CHECK(gpamap_table_remove(table, old.first, old.last, old.host) == 0);
+		CHECK(gpamap_table_add(table, &new) == 0);
+	}
+	CHECK(gpamap_table_commit(table) == 0);
+}
+
 static void run_table(uint32_t block, double seconds)
 {
-	struct gpamap_table_config config = {.limit = 400, .largest_block = block};
+	struct gpamap_table_config config = {.limit = 1000, .largest_block = block};
 	struct worker workers[READERS];
 	double until;
 	uint32_t seed = 1;
@@ -475,7 +490,7 @@ static void run_table(uint32_t block, double seconds)
 	for (until = now() + seconds, round = 0; round < ENOUGH_ROUNDS || now() < until; round++) {
 		int i;
 
-		replace_all(round % 2);
+		(round % 4 < 2 ? replace_all : exchange_entries)(round % 2);
 		for (i = 0; i < 100; i++) {
 			uint64_t first = AREA + chance(&seed) % 400 * PAGE;
 			struct gpamap_entry entry = {first, first + chance(&seed) % 2 * PAGE + PAGE - 1,

@@ -20,6 +20,7 @@ struct gpamap_table {
 	size_t count;
 	size_t room;
 	struct gpamap_reader *readers;
+	struct gpamap_table *before; /* in a transaction: the table as everybody sees it; else NULL */
 };
 
 int gpamap_table_create(const struct gpamap_table_config *config, struct gpamap_table **table)
@@ -38,6 +39,8 @@ void gpamap_table_destroy(struct gpamap_table *table)
 {
 	if (!table)
 		return;
+	if (table->before)
+		(void)gpamap_table_abort(table);
 	while (table->readers)
 		gpamap_table_reader_destroy(table, table->readers);
 	free(table->entries);
@@ -124,11 +127,59 @@ int gpamap_table_replace(struct gpamap_table *table, const struct gpamap_entry *
 			return -EINVAL;
 	if (count > table->limit)
 		return -ENOSPC;
+	if (table->before)
+		return -EBUSY;
 	table->count = 0;
 	for (i = 0; i < count; i++)
 		put_in(table, &entries[i]);
 	return 0;
 }
+
+/* ---- Transactions ---- */
+
+static void copy_entries(struct gpamap_table *table, const struct gpamap_table *model)
+{
+	size_t i;
+
+	table->entries = array_for(table->entries, &table->room, model->count, sizeof(*table->entries));
+	for (i = 0; i < model->count; i++)
+		table->entries[i] = model->entries[i];
+	table->count = model->count;
+}
+
+int gpamap_table_begin(struct gpamap_table *table)
+{
+	if (table->before)
+		return -EBUSY;
+	table->before = some_memory(sizeof(*table->before));
+	copy_entries(table->before, table);
+	return 0;
+}
+
+int gpamap_table_commit(struct gpamap_table *table)
+{
+	if (!table->before)
+		return -EINVAL;
+	free(table->before->entries);
+	free(table->before);
+	table->before = NULL;
+	return 0;
+}
+
+int gpamap_table_abort(struct gpamap_table *table)
+{
+	if (!table->before)
+		return -EINVAL;
+	copy_entries(table, table->before);
+	return gpamap_table_commit(table);
+}
+
+static const struct gpamap_table *seen(const struct gpamap_table *table)
+{
+	return table->before ? table->before : table;
+}
+
+/* ---- Looking ---- */
 
 /* The order in which entries count: by first byte, then by age. */
 static int by_rank(const void *left, const void *right)
@@ -140,21 +191,27 @@ static int by_rank(const void *left, const void *right)
 	return one->born < other->born ? -1 : one->born > other->born;
 }
 
-size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entry *entries, size_t room)
+/* The entries that have a byte in first .. last. */
+static size_t in_range(const struct gpamap_table *table, uint64_t first, uint64_t last, struct gpamap_entry *entries,
+		       size_t room)
 {
-	struct entry *sorted;
-	size_t i;
+	struct entry *sorted = some_memory((table->count + 1) * sizeof(*sorted));
+	size_t count = 0, i;
 
-	if (!room)
-		return table->count;
-	sorted = some_memory((table->count + 1) * sizeof(*sorted));
 	for (i = 0; i < table->count; i++)
-		sorted[i] = table->entries[i];
-	qsort(sorted, table->count, sizeof(*sorted), by_rank);
-	for (i = 0; i < table->count && i < room; i++)
+		if (table->entries[i].is.first <= last && first <= table->entries[i].is.last)
+			sorted[count++] = table->entries[i];
+	qsort(sorted, count, sizeof(*sorted), by_rank);
+	for (i = 0; i < count && i < room; i++)
 		entries[i] = sorted[i].is;
 	free(sorted);
-	return table->count;
+	return count;
+}
+
+size_t gpamap_table_entries(const struct gpamap_table *table, struct gpamap_entry *entries, size_t room)
+{
+	table = seen(table);
+	return room ? in_range(table, 0, UINT64_MAX, entries, room) : table->count;
 }
 
 /* Of the entries that hold a byte the one that counts. NULL: there is none. */
@@ -204,15 +261,21 @@ static int translate(const struct gpamap_table *table, uint64_t addr, uint64_t l
 int gpamap_table_translate(struct gpamap_table *table, uint64_t addr, uint64_t length, uint32_t access,
 			   struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
 {
-	int error = translate(table, addr, length, access, segments, room, reach);
+	int error = translate(seen(table), addr, length, access, segments, room, reach);
+	bool uses = !table->before && table->retirement == GPAMAP_LRU && error != -EINVAL;
 	size_t i;
 
-	for (i = 0; error != -EINVAL && table->retirement == GPAMAP_LRU && i < reach->segments; i++)
+	for (i = 0; uses && i < reach->segments; i++)
 		entry_at(table, segments[i].first)->used = table->clock++;
 	return error;
 }
 
-/* ---- Readers: a view is the table ---- */
+/* ---- Readers: a view is the table, as it is seen ---- */
+
+static const struct gpamap_table *seen_by(const struct gpamap_table_view *view)
+{
+	return seen((const struct gpamap_table *)view);
+}
 
 int gpamap_table_reader_create(struct gpamap_table *table, struct gpamap_reader **reader)
 {
@@ -247,7 +310,7 @@ int gpamap_table_lookup(const struct gpamap_table_view *view, uint64_t addr, uin
 
 	if (access != GPAMAP_READ && access != GPAMAP_WRITE)
 		return -EINVAL;
-	entry = entry_at((const struct gpamap_table *)view, addr);
+	entry = entry_at(seen_by(view), addr);
 	if (!entry)
 		return -EFAULT;
 	if (!(entry->is.perm & access))
@@ -259,5 +322,18 @@ int gpamap_table_lookup(const struct gpamap_table_view *view, uint64_t addr, uin
 int gpamap_table_segments(const struct gpamap_table_view *view, uint64_t addr, uint64_t length, uint32_t access,
 			  struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach)
 {
-	return translate((const struct gpamap_table *)view, addr, length, access, segments, room, reach);
+	return translate(seen_by(view), addr, length, access, segments, room, reach);
+}
+
+int gpamap_table_lookup_again(struct gpamap_reader *reader, const struct gpamap_table_view *view, uint64_t addr,
+			      uint32_t access, struct gpamap_segment *found)
+{
+	(void)reader;
+	return gpamap_table_lookup(view, addr, access, found);
+}
+
+size_t gpamap_table_range(const struct gpamap_table_view *view, uint64_t first, uint64_t last,
+			  struct gpamap_entry *entries, size_t room)
+{
+	return first <= last ? in_range(seen_by(view), first, last, entries, room) : 0;
 }
