@@ -83,8 +83,8 @@ MEMORY_BUGS: tuple[Bug, ...] = (
     bug(
         "new-stays-beside-old",
         "half done",
-        "A slot whose old form cannot be taken out is there twice by its host address.",
-        ("view.c", "\t\t\ttake_out(map, by_hva, new->host, new);\n", ""),
+        "A slot that moves, and whose old place cannot be had, is at both places.",
+        ("view.c", "\t\tif (moves)\n\t\t\ttake_out(map, by_gpa, new->first, new);\n", ""),
     ),
     bug(
         "joins-into-the-spare-block",

@@ -153,24 +153,35 @@ static void take_out(struct gpamap *map, struct index *index, uint64_t start, st
 	index_remove(&map->pool, index, index_find(index, start, item_for(slot)));
 }
 
-static int insert_slot(struct gpamap_view *view, struct gpamap_view *other, struct slot *slot)
+static struct entry guest_entry(struct slot *slot)
 {
-	struct gpamap *map = view->map;
-	uint32_t space = space_of(slot->word);
-	struct entry entry = {
+	return (struct entry){
 		.start = slot->first,
 		.reach = last_of(slot),
 		.delta = slot->host - slot->first,
 		.item = item_for(slot),
 	};
+}
+
+static struct entry host_entry(struct slot *slot)
+{
+	return (struct entry){
+		.start = slot->host,
+		.reach = slot->host + slot->item.span,
+		.delta = slot->first - slot->host,
+		.item = item_for(slot),
+	};
+}
+
+static int insert_slot(struct gpamap_view *view, struct gpamap_view *other, struct slot *slot)
+{
+	struct gpamap *map = view->map;
+	uint32_t space = space_of(slot->word);
 
 	if (make_id_room(view, other, slot->word) ||
-	    index_insert(&map->pool, &view->spaces[space].by_gpa, &other->spaces[space].by_gpa, entry))
+	    index_insert(&map->pool, &view->spaces[space].by_gpa, &other->spaces[space].by_gpa, guest_entry(slot)))
 		return -ENOMEM;
-	entry.start = slot->host;
-	entry.reach = slot->host + slot->item.span;
-	entry.delta = slot->first - slot->host;
-	if (index_insert(&map->pool, &view->by_hva, &other->by_hva, entry)) {
+	if (index_insert(&map->pool, &view->by_hva, &other->by_hva, host_entry(slot))) {
 		take_out(map, &view->spaces[space].by_gpa, slot->first, slot);
 		return -ENOMEM;
 	}
@@ -184,30 +195,66 @@ static int open_at(struct gpamap *map, struct index *index, uint64_t start, stru
 	return index_open(&map->pool, index, *spot);
 }
 
-/* Take `old` out and put `new` in; either may be NULL. ENOMEM: no memory, and no change. */
-int view_replace(struct gpamap_view *view, struct gpamap_view *other, struct slot *old, struct slot *new)
+/* An entry of the same range and rank for the one at a spot, which was opened. */
+static void exchange_entry(struct index *index, struct spot spot, struct entry new)
+{
+	struct entry *entry = &index->places[spot.place].block->entries[spot.at];
+
+	entry->delta = new.delta;
+	entry->item = new.item;
+}
+
+static int remove_slot(struct gpamap_view *view, struct slot *slot)
 {
 	struct gpamap *map = view->map;
-	uint32_t word = old ? old->word : new->word;
-	struct index *by_gpa = &view->spaces[space_of(word)].by_gpa;
-	struct index *by_hva = &view->by_hva;
-	struct spot at_gpa = {0, 0};
-	struct spot at_hva = {0, 0};
+	struct index *by_gpa = &view->spaces[space_of(slot->word)].by_gpa;
+	struct spot at_gpa, at_hva;
 
-	/* What can fail comes first. Both are there for a moment, which no reader sees. */
-	if (new && insert_slot(view, other, new))
+	if (open_at(map, by_gpa, slot->first, slot, &at_gpa) || open_at(map, &view->by_hva, slot->host, slot, &at_hva))
 		return -ENOMEM;
-	if (old && (open_at(map, by_gpa, old->first, old, &at_gpa) || open_at(map, by_hva, old->host, old, &at_hva))) {
-		if (new) {
-			take_out(map, by_gpa, new->first, new);
-			take_out(map, by_hva, new->host, new);
-		}
-		return -ENOMEM;
-	}
-	if (old) {
-		index_remove(&map->pool, by_gpa, at_gpa);
-		index_remove(&map->pool, by_hva, at_hva);
-	}
-	view->spaces[space_of(word)].by_id[id_of(word)] = new;
+	index_remove(&map->pool, by_gpa, at_gpa);
+	index_remove(&map->pool, &view->by_hva, at_hva);
 	return 0;
+}
+
+/* `old` gives way to `new`, which has the same host bytes. */
+static int exchange_slot(struct gpamap_view *view, struct gpamap_view *other, struct slot *old, struct slot *new)
+{
+	struct gpamap *map = view->map;
+	uint32_t space = space_of(new->word);
+	struct index *by_gpa = &view->spaces[space].by_gpa;
+	bool moves = new->first != old->first;
+	struct spot at_gpa, at_hva;
+
+	/* What can fail comes first. For a moment a slot that moves is at both places, which no reader sees. */
+	if (moves && index_insert(&map->pool, by_gpa, &other->spaces[space].by_gpa, guest_entry(new)))
+		return -ENOMEM;
+	if (open_at(map, by_gpa, old->first, old, &at_gpa) || open_at(map, &view->by_hva, old->host, old, &at_hva)) {
+		if (moves)
+			take_out(map, by_gpa, new->first, new);
+		return -ENOMEM;
+	}
+	if (moves)
+		index_remove(&map->pool, by_gpa, at_gpa);
+	else
+		exchange_entry(by_gpa, at_gpa, guest_entry(new));
+	exchange_entry(&view->by_hva, at_hva, host_entry(new));
+	return 0;
+}
+
+/* Take `old` out and put `new` in; either may be NULL, and both have the same host bytes. ENOMEM: no memory, and no change. */
+int view_replace(struct gpamap_view *view, struct gpamap_view *other, struct slot *old, struct slot *new)
+{
+	uint32_t word = old ? old->word : new->word;
+	int error;
+
+	if (!old)
+		error = insert_slot(view, other, new);
+	else if (!new)
+		error = remove_slot(view, old);
+	else
+		error = exchange_slot(view, other, old, new);
+	if (!error)
+		view->spaces[space_of(word)].by_id[id_of(word)] = new;
+	return error;
 }

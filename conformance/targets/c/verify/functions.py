@@ -42,7 +42,7 @@ NOT_REACHED: dict[str, str] = {
         (SHORT, "is_owner published_view private_view"),
         (RUN, "log_next_run"),
         (VIEW, "item_for use_later_ids make_id_room view_copy_id view_follow take_out insert_slot open_at"),
-        (VIEW, "view_replace index_find"),
+        (VIEW, "guest_entry host_entry exchange_entry remove_slot exchange_slot view_replace index_find"),
         (MAP, "map_is_bad edited_size gpamap_create free_all_slots gpamap_destroy gpamap_reader_create"),
         (MAP, "gpamap_reader_destroy gpamap_enter free_slot list_edited next_edited copy_ids free_slots"),
         (MAP, "forget_changes publish take_back make_change gpamap_begin gpamap_commit gpamap_abort change_slot"),
