@@ -47,29 +47,29 @@ static void *hints_of(const struct entry *place)
 	return place->block->entries + place->room;
 }
 
-/* Make the hints that name entries from .. to. All but the last are written eight bytes at a time, and so past their end.
- * Returns how many of these entries no hint names. */
+/* Make the hints that name entries from .. to. They are written eight bytes at a time, and so past the end of the last: what is
+ * behind that is put back. Returns how many of these entries no hint names. */
 size_t fill_hints(const struct run *run, void *hints, size_t from, size_t to)
 {
 	size_t slot = from ? slot_behind(run, run->entries[from - 1].reach) : 0;
+	size_t last = slot_behind(run, run->entries[to].reach);
 	unsigned int width = run->wide ? 2 : 1;
 	uint64_t ones = run->wide ? UINT64_C(0x0001000100010001) : UINT64_C(0x0101010101010101);
 	size_t unnamed = 0;
+	uint64_t behind;
 
-	for (;; from++) {
+	memcpy(&behind, (char *)hints + last * width, sizeof(behind));
+	for (; from <= to; from++) {
 		size_t end = slot_behind(run, run->entries[from].reach);
 		uint64_t names = (uint64_t)from * ones;
 
 		unnamed += slot >= end;
-		if (from == to) {
-			for (; slot < end; slot++)
-				memcpy((char *)hints + slot * width, &names, width);
-			return unnamed;
-		}
 		for (; slot < end; slot += HINTS_AT_ONCE / width)
 			memcpy((char *)hints + slot * width, &names, sizeof(names));
 		slot = end;
 	}
+	memcpy((char *)hints + last * width, &behind, sizeof(behind));
+	return unnamed;
 }
 
 /* The widest gap between two of the entries first .. last, before the entry that is returned, with at least so many on each
