@@ -4,8 +4,9 @@
 
 #define DEFAULT_BLOCK 40
 #define ROOM_GRAIN 2u
+#define LONE_GRAIN 8u /* of a block that holds more than one beside others may: its copies fit for some changes more */
 #define SMALL 8   /* so many full blocks of entries are few: free blocks may then have as much room again, */
-#define LITTLE 16 /* and a little more, */
+#define LITTLE 32 /* and a little more, */
 #define FREE 4    /* but no more than so many full blocks */
 #define KEPT 40   /* beside more, for so many entries there is room for one in free blocks */
 #define ALIGNMENT 32u /* no entry lies across two cache lines */
@@ -60,12 +61,12 @@ static struct block *unlist(struct pool *pool, struct block **link)
 	return block;
 }
 
-/* The first block in `free` with at least this room, or with little more; or NULL. */
-static struct block *take_free(struct pool *pool, size_t room, bool closely)
+/* The first block in `free` with room for from .. to entries, or NULL. */
+static struct block *take_free(struct pool *pool, size_t from, size_t to)
 {
 	struct block **link = &pool->free;
 
-	while (*link && ((*link)->room < room || (closely && (*link)->room > room + 2 * ROOM_GRAIN)))
+	while (*link && ((*link)->room < from || (*link)->room > to))
 		link = &(*link)->next;
 	return *link ? unlist(pool, link) : NULL;
 }
@@ -73,13 +74,15 @@ static struct block *take_free(struct pool *pool, size_t room, bool closely)
 /* A fresh block with room for so many entries, or NULL. A removal may have the spare one, if there is no other. */
 struct block *pool_take(struct pool *pool, size_t need, bool to_remove)
 {
-	size_t room = (need + ROOM_GRAIN - 1) / ROOM_GRAIN * ROOM_GRAIN;
-	struct block *block = take_free(pool, room, true);
+	size_t grain = need > pool->largest ? LONE_GRAIN : ROOM_GRAIN;
+	size_t room = (need + grain - 1) & ~(grain - 1);
+	size_t more = pool->held > SMALL * (size_t)pool->largest ? 2 * ROOM_GRAIN : LONE_GRAIN;
+	struct block *block = take_free(pool, room, room + more);
 
 	if (!block)
 		block = block_new(pool, room);
 	if (!block)
-		block = take_free(pool, room, false);
+		block = take_free(pool, room, SIZE_MAX);
 	if (!block && to_remove) {
 		block = pool->spare;
 		pool->spare = NULL;
