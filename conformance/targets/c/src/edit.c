@@ -38,6 +38,8 @@ static int insert_first(struct pool *pool, struct index *index, struct entry new
 	index->places[0].room = (uint16_t)block->room;
 	index->count = 1;
 	note_change(index, 0, 1);
+	index->entries++;
+	pool->held++;
 	return 0;
 }
 
@@ -121,13 +123,8 @@ int index_insert(struct pool *pool, struct index *index, struct index *other, st
 
 	if (make_room(pool, index, other))
 		return -ENOMEM;
-	if (!index->count) {
-		if (insert_first(pool, index, new))
-			return -ENOMEM;
-		index->entries++;
-		pool->held++;
-		return 0;
-	}
+	if (!index->count)
+		return insert_first(pool, index, new);
 	spot = place_for(index, &new);
 	if (index->places[spot.place].count >= pool->largest * (index->count == 1 ? 2 : 1) &&
 	    split_full(pool, index, &spot))
@@ -171,7 +168,7 @@ static void join(struct pool *pool, struct index *index, size_t place)
 
 	if (pool->keeps_spare && !pool->spare)
 		return;
-	if (left->count + right->count > pool->largest * 3 / 4 || are_apart(left, right))
+	if (left->count + right->count > (pool->largest + 1) / 2 || are_apart(left, right))
 		return;
 	entries = own(pool, index, place, (size_t)left->count + right->count, false);
 	if (!entries)
