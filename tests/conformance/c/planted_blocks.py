@@ -73,8 +73,8 @@ BLOCK_BUGS: tuple[Bug, ...] = (
         "When the second of two allocations fails the first one is kept.",
         (
             "places.c",
-            "\tif (!later) {\n\t\tfree_places(pool, places, room);\n",
-            "\tif (!later) {\n",
+            "\t\tif (!later) {\n\t\t\tfree_places(pool, index->later, room);\n",
+            "\t\tif (!later) {\n",
         ),
     ),
 )

@@ -252,7 +252,7 @@ INDEX_BUGS: tuple[Bug, ...] = (
         "follows-one-place-too-few",
         "other side",
         "The last of the places that changed is not copied.",
-        ("follow.c", "? model->count - back : model->count;", "? model->count - back - 1 : model->count;"),
+        ("follow.c", "? model->count - edited->same_back : model->count;", "? model->count - edited->same_back - 1 : model->count;"),
     ),
     bug(
         "follows-without-the-rest",
@@ -260,8 +260,8 @@ INDEX_BUGS: tuple[Bug, ...] = (
         "Where places came or went those behind are not copied.",
         (
             "follow.c",
-            "size_t end = index->count == model->count ? model->count - back : model->count;",
-            "size_t end = model->count - back;",
+            "size_t end = index->count == model->count ? model->count - edited->same_back : model->count;",
+            "size_t end = model->count - edited->same_back;",
         ),
     ),
     bug(
@@ -273,6 +273,25 @@ INDEX_BUGS: tuple[Bug, ...] = (
             "\tif (index->later) {\n\t\tuse_later(pool, index);\n\t\tpublished",
             "\tif (index->later && !index->room) {\n\t\tuse_later(pool, index);\n\t\tpublished",
         ),
+    ),
+    bug(
+        "gap-stays",
+        "other side",
+        "What is changed between two changes is left out as if it were not.",
+        ("places.c", "(end > index->gap_from && from < index->gap_end)", "end < from"),
+    ),
+    bug(
+        "gap-takes-a-place-too-many",
+        "other side",
+        "The gap between two changes takes in the first place of the later one.",
+        ("places.c", "index->gap_end = from > past ? from : front;", "index->gap_end = (from > past ? from : front) + 1;"),
+    ),
+    bug(
+        "gap-where-places-moved",
+        "other side",
+        "Where places came or went those between two changes are left where they were.",
+        ("follow.c", "if (edited->gap_end && !edited->shifted)", "if (edited->gap_end)"),
+        ("places.c", "!index->gap_end && !index->shifted &&", "!index->gap_end &&"),
     ),
     # Taken back.
     bug(

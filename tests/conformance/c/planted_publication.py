@@ -72,7 +72,11 @@ MEMORY_BUGS: tuple[Bug, ...] = (
         "places-lost",
         "leak",
         "If there is memory for larger places but not for those of the other side, the first are lost.",
-        ("places.c", "\tif (!later) {\n\t\tfree_places(pool, places, room);\n", "\tif (!later) {\n"),
+        (
+            "places.c",
+            "\t\tif (!later) {\n\t\t\tfree_places(pool, index->later, room);\n",
+            "\t\tif (!later) {\n",
+        ),
     ),
     bug(
         "slot-stays-by-guest-address",
@@ -104,9 +108,9 @@ MEMORY_BUGS: tuple[Bug, ...] = (
     ),
     bug(
         "stale-larger-places",
-        "overflow",
-        "Larger places that are left from edits taken back are used when more is needed.",
-        ("places.c", "\tif (index->later) {\n\t\tif (index->count)", "\tif (!index) {\n\t\tif (index->count)"),
+        "leak",
+        "Larger places that are left from edits taken back are lost when more is needed.",
+        ("places.c", "\tif (!index->later) {\n\t\tindex->later =", "\tif (index) {\n\t\tindex->later ="),
     ),
     bug(
         "stale-larger-ids",

@@ -218,6 +218,7 @@ void index_clear(struct pool *pool, struct index *index)
 	index->overlaps = 0;
 	pool->held -= index->entries;
 	index->entries = 0;
+	index->shifted = true;
 	note_change(index, 0, 0);
 }
 

@@ -12,6 +12,8 @@ void index_seal(struct pool *pool, struct index *index, struct index *other)
 	if (!index->changed)
 		return;
 	for (at = index->same_front; at < index->count - index->same_back; at++) {
+		if (at == index->gap_from && !index->shifted)
+			at = index->gap_end;
 		if (!index->places[at].block->fresh)
 			continue;
 		while (!index->places[at].slots && !hint_block(&index->places[at], &cut))
@@ -23,11 +25,16 @@ void index_seal(struct pool *pool, struct index *index, struct index *other)
 		make_directory(index);
 }
 
-/* Make what lies between the first `front` and the last `back` places of `index` what it is in `model`. */
-static void copy_places(struct index *index, const struct index *model, size_t front, size_t back, bool hints)
+/* Make `index` what `model` is; one of the two was edited. */
+static void copy_places(struct index *index, const struct index *model, const struct index *edited, bool hints)
 {
-	size_t end = index->count == model->count ? model->count - back : model->count;
+	size_t front = edited->same_front;
+	size_t end = index->count == model->count ? model->count - edited->same_back : model->count;
 
+	if (edited->gap_end && !edited->shifted) {
+		memcpy(&index->places[front], &model->places[front], (edited->gap_from - front) * sizeof(*index->places));
+		front = edited->gap_end;
+	}
 	if (front < end)
 		memcpy(&index->places[front], &model->places[front], (end - front) * sizeof(*index->places));
 	if (hints && model->slots)
@@ -51,10 +58,12 @@ void index_follow(struct pool *pool, struct index *index, struct index *publishe
 		use_later(pool, index);
 		published->same_front = 0;
 		published->same_back = 0;
+		published->gap_end = 0;
 		published->new_hints = true;
 	}
-	copy_places(index, published, published->same_front, published->same_back, published->new_hints);
+	copy_places(index, published, published, published->new_hints);
 	published->changed = false;
+	published->shifted = false;
 	published->new_hints = false;
 }
 
@@ -69,8 +78,9 @@ void index_revert(struct pool *pool, struct index *index, const struct index *pu
 		if (index->places[at].block->fresh)
 			pool_give(pool, index->places[at].block);
 	pool->held = pool->held - index->entries + published->entries;
-	copy_places(index, published, index->same_front, index->same_back, true);
+	copy_places(index, published, index, true);
 	index->changed = false;
+	index->shifted = false;
 	index->new_hints = false;
 }
 

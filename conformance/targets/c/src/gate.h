@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "gpamap.h"
+#include "hit.h"
 #include "memory.h"
 
 /* Readers load `published` whenever they enter: it has cache lines that nothing else writes. */
@@ -25,16 +26,6 @@ struct gate {
 	struct gpamap_reader *readers;
 	void (*wait)(void *context);
 	void *context;
-};
-
-/* What a reader found last, for gpamap_lookup_again and gpamap_table_lookup_again. */
-struct hit {
-	uint64_t version; /* of the view; 0: nothing yet */
-	uint64_t start;
-	uint64_t span;
-	uint64_t delta;
-	uintptr_t item;
-	uint32_t space;
 };
 
 /* `inside` is odd while the reader is inside. Each reader has cache lines of its own. */

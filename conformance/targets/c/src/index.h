@@ -21,7 +21,7 @@
  * There are always two indexes of the same ranges, one that readers read and one that the writer edits (gate.h). They share
  * blocks. A block that both have, or had, is never written: the writer takes a *fresh* copy, edits that as often as it
  * likes, and retires the other, which is freed when no reader can be in it. What was edited lies between the first
- * `same_front` and the last `same_back` places.
+ * `same_front` and the last `same_back` places, and not in the gap.
  */
 #ifndef GPAMAP_INDEX_H
 #define GPAMAP_INDEX_H
@@ -102,8 +102,11 @@ struct index {
 	size_t overlaps; /* places that the one before reaches into */
 	bool changed; /* since the other followed: between the places of same_front and same_back */
 	bool new_hints;
+	bool shifted; /* places came or went: those behind are where the other has others, and there is no gap */
 	size_t same_front;
 	size_t same_back;
+	size_t gap_from; /* in between: places from .. end - 1 are the same, too */
+	size_t gap_end;
 	size_t moved; /* places that came or went since the hints were made */
 };
 
@@ -280,10 +283,5 @@ void index_seal(struct pool *pool, struct index *index, struct index *other);
 void index_follow(struct pool *pool, struct index *index, struct index *published);
 void index_revert(struct pool *pool, struct index *index, const struct index *published);
 void index_drop(struct pool *pool, struct index *index, bool with_blocks);
-
-/* translate.c */
-struct gpamap_reach;
-int walk(const struct index *index, uint64_t addr, uint64_t length, uintptr_t denied, int refusal,
-	 struct gpamap_segment *segments, size_t room, struct gpamap_reach *reach);
 
 #endif

@@ -21,6 +21,7 @@
 
 #include "gate.h"
 #include "index.h"
+#include "translate.h"
 
 #define PAGE_SHIFT 12
 #define WORD_PAGES 64

@@ -32,46 +32,43 @@ void use_later(struct pool *pool, struct index *index)
 int make_room(struct pool *pool, struct index *index, struct index *other)
 {
 	size_t room = index->room + index->room / 4 + SMALLEST_PLACES;
-	struct entry *places, *later;
+	struct entry *later;
 
 	if (index->count < index->room)
 		return 0;
-	/* The other one has grown, by edits that were taken back. */
-	if (index->later) {
-		if (index->count)
-			memcpy(index->later, index->places, index->count * sizeof(*places));
-		use_later(pool, index);
-		index->slots = 0;
-		index->moved = index->count;
-		return 0;
-	}
-	places = memory_take(&pool->memory, places_size(room));
-	if (!places)
-		return -ENOMEM;
-	later = memory_take(&pool->memory, places_size(room));
-	if (!later) {
-		free_places(pool, places, room);
-		return -ENOMEM;
-	}
-	free_places(pool, other->later, other->later_room);
-	other->later = later;
-	other->later_room = room;
+	if (!index->later) {
+		index->later = memory_take(&pool->memory, places_size(room));
+		later = index->later ? memory_take(&pool->memory, places_size(room)) : NULL;
+		if (!later) {
+			free_places(pool, index->later, room);
+			index->later = NULL;
+			return -ENOMEM;
+		}
+		index->later_room = room;
+		free_places(pool, other->later, other->later_room);
+		other->later = later;
+		other->later_room = room;
+	} /* else it has grown as the other one, whose edits were taken back */
 	if (index->count)
-		memcpy(places, index->places, index->count * sizeof(*places));
-	free_places(pool, index->places, index->room);
-	index->places = places;
-	index->room = room;
-	index->hints = places + room;
+		memcpy(index->later, index->places, index->count * sizeof(*later));
+	use_later(pool, index);
 	index->slots = 0;
 	index->moved = index->count;
 	return 0;
 }
 
-/* Places from .. end - 1 are not what the other index has there. */
+/* Places from .. end - 1 are not what the other index has there. If the first changes are apart, what lies between is a gap. */
 void note_change(struct index *index, size_t from, size_t end)
 {
+	size_t front = index->same_front, past = index->count - index->same_back;
 	size_t back = index->count - end;
 
+	if (!index->changed || (end > index->gap_from && from < index->gap_end)) {
+		index->gap_from = index->gap_end = 0;
+	} else if (!index->gap_end && !index->shifted && (from > past || end < front)) {
+		index->gap_from = from > past ? past : end;
+		index->gap_end = from > past ? from : front;
+	}
 	if (!index->changed || from < index->same_front)
 		index->same_front = from;
 	if (!index->changed || back < index->same_back)
@@ -158,6 +155,7 @@ void insert_place(struct index *index, size_t before, struct entry new)
 	memmove(&index->places[at + 1], &index->places[at], (index->count - at) * sizeof(new));
 	index->places[at] = new;
 	index->count++;
+	index->shifted = true;
 	note_change(index, before, at + 1);
 }
 
@@ -170,6 +168,7 @@ void remove_place(struct pool *pool, struct index *index, size_t at)
 	index->overlaps -= index->places[at].overlaps;
 	index->count--;
 	memmove(&index->places[at], &index->places[at + 1], (index->count - at) * sizeof(*index->places));
+	index->shifted = true;
 	note_change(index, at, at);
 	move_places(index, reach, false);
 	if (at < index->count)

@@ -18,6 +18,7 @@
 #include "gate.h"
 #include "gpamap_vhost.h"
 #include "index.h"
+#include "translate.h"
 
 struct mapping {
 	struct item item; /* rank: how many were added before */

@@ -184,8 +184,8 @@ EDIT = (
             Plant(
                 "places behind are taken for the same though one has gone in between",
                 "follow.c",
-                "index->count == model->count ? model->count - back : model->count;",
-                "model->count - back;",
+                "index->count == model->count ? model->count - edited->same_back : model->count;",
+                "model->count - edited->same_back;",
             ),
         ),
         seconds=LIMIT,

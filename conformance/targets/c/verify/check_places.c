@@ -46,11 +46,19 @@ static bool is_right(const struct index *index, size_t from, size_t to)
 	return true;
 }
 
+/* The other index, when it follows, takes this place over. */
+static bool is_noted(const struct index *index, size_t place)
+{
+	return index->changed && index->same_front <= place && place < index->count - index->same_back &&
+	       (index->shifted || place < index->gap_from || place >= index->gap_end);
+}
+
 void settled(void)
 {
 	struct index index = {.places = places, .count = 1 + any_below(PLACES), .room = PLACES, .changed = nondet_bool()};
 	size_t at = any_below(index.count);
 	size_t i, k = any_below(index.count), overlaps = 0;
+	bool was_noted;
 
 	for (i = 0; i < PLACES; i++) {
 		storages[i].entries[0] = (struct entry){.start = nondet_u64(), .reach = nondet_u64()};
@@ -63,6 +71,14 @@ void settled(void)
 	}
 	index.same_front = any_below(index.count + 1);
 	index.same_back = any_below(index.count + 1);
+	index.gap_from = any_below(index.count + 1);
+	index.gap_end = any_below(index.count + 1);
+	index.shifted = nondet_bool();
+	/* While places stay where they are, some have changed, and the gap lies among them. */
+	ASSUME(!index.changed || index.shifted || index.same_front + index.same_back < index.count);
+	ASSUME(!index.changed || !index.gap_end || (index.same_front < index.gap_from && index.gap_from < index.gap_end));
+	ASSUME(!index.changed || !index.gap_end || index.gap_end < index.count - index.same_back);
+	was_noted = is_noted(&index, k);
 	ASSUME(is_right(&index, 0, PLACES));
 	for (i = 0; i < PLACES; i++)
 		was[i] = places[i];
@@ -76,9 +92,10 @@ void settled(void)
 			overlaps += places[i].overlaps;
 	CLAIM(index.overlaps == overlaps, "overlaps are counted");
 	CLAIM(places[at].start == storages[at].entries[0].start, "without hints a place starts where its block does");
-	if (places[k].reach != was[k].reach || places[k].start != was[k].start || places[k].overlaps != was[k].overlaps || k == at)
-		CLAIM(index.changed && index.same_front <= k && k < index.count - index.same_back,
-		      "what has changed is noted, for the other index");
+	if (places[k].reach != was[k].reach || places[k].start != was[k].start || places[k].overlaps != was[k].overlaps ||
+	    k == at || was_noted)
+		CLAIM(is_noted(&index, k), "what has changed is noted, for the other index");
+	WITNESS(index.gap_end && !index.shifted && at >= index.gap_end, "there is a gap before it");
 	WITNESS(index.count == PLACES && at == 0 && places[PLACES - 1].reach > was[PLACES - 1].reach, "it reaches over all others");
 	WITNESS(index.count == PLACES && at == 0 && places[PLACES - 1].reach < was[PLACES - 1].reach, "and no longer does so");
 	WITNESS(index.overlaps == 0 && index.count == PLACES, "nothing overlaps");

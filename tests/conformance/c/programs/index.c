@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "index.h"
+#include "translate.h"
 
 #define MOST 700 /* ranges in an index */
 #define EDITS_OF_ONE 1500
