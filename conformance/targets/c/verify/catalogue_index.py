@@ -289,7 +289,7 @@ EDIT = (
         file="check_edit.c",
         function="removed",
         unwind=8,
-        defines=("COUNTS=2,2", "LARGEST=4", "LEAST=1"),
+        defines=("COUNTS=2,2", "LARGEST=6", "LEAST=1"),
         plants=(
             Plant(
                 "what follows keeps a reach that came from what is gone",
