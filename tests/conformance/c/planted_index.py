@@ -252,7 +252,11 @@ INDEX_BUGS: tuple[Bug, ...] = (
         "follows-one-place-too-few",
         "other side",
         "The last of the places that changed is not copied.",
-        ("follow.c", "? model->count - edited->same_back : model->count;", "? model->count - edited->same_back - 1 : model->count;"),
+        (
+            "follow.c",
+            "? model->count - edited->same_back : model->count;",
+            "? model->count - edited->same_back - 1 : model->count;",
+        ),
     ),
     bug(
         "follows-without-the-rest",
@@ -284,7 +288,11 @@ INDEX_BUGS: tuple[Bug, ...] = (
         "gap-takes-a-place-too-many",
         "other side",
         "The gap between two changes takes in the first place of the later one.",
-        ("places.c", "index->gap_end = from > past ? from : front;", "index->gap_end = (from > past ? from : front) + 1;"),
+        (
+            "places.c",
+            "index->gap_end = from > past ? from : front;",
+            "index->gap_end = (from > past ? from : front) + 1;",
+        ),
     ),
     bug(
         "gap-where-places-moved",

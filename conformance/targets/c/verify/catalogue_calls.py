@@ -231,7 +231,9 @@ BLOCKS = (
         function="grown",
         unwind=5,
         flags=NO_LEAK,
-        plants=(Plant("hints stay where they were", "places.c", "\tindex->hints = index->places + index->room;\n", ""),),
+        plants=(
+            Plant("hints stay where they were", "places.c", "\tindex->hints = index->places + index->room;\n", ""),
+        ),
         quick=True,
     ),
 )
