@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         measure(options, loaded, results, console)
     except WrongAnswer as wrong:
-        print(f"bench: {wrong}", file=sys.stderr)
+        for line in (*missing(results), f"bench: {wrong}"):
+            print(line, file=sys.stderr)
         return 1
     took = time.monotonic() - begun[0], time.process_time() - begun[1]
     results.machine["measuring took"] = f"{took[0]:.0f} s, {took[1]:.0f} s of it on a processor"
@@ -124,18 +125,26 @@ def report(options: argparse.Namespace, results: Results, console: Console) -> i
         console.print(made)
     console.print(targets.table(verdicts))
     console.print(targets.unmet(verdicts))
-    for name, reason in (results.absent | results.cannot).items():
-        title = TITLES.get(name, name)
-        console.print(f"{title}: does not take part: {reason}", markup=False, highlight=False)
     for what, fact in results.machine.items():
         console.print(f"{what}: {fact}", markup=False, highlight=False)
     console.print(targets.summary(verdicts), markup=False, highlight=False)
     drawn = plots(results, options.out)
-    console.print(f"{len(drawn)} plots and bench.json are in {options.out}", markup=False, highlight=False)
+    for line in (*missing(results), f"{len(drawn)} plots and bench.json are in {options.out}"):
+        console.print(line, markup=False, highlight=False)
     if options.docs:
         keep(list(whole(options)), document, results, drawn)
         page.write()
     return 1 if options.require and not all(one.met for one in verdicts) else 0
+
+
+def missing(results: Results) -> Iterator[str]:
+    """Who took no part in what, and why; last those that were not there at all."""
+    for name, reason in results.cannot.items():
+        yield f"{TITLES.get(name, name)}: does not take part: {reason}"
+    for name, reason in results.absent.items():
+        yield f"{TITLES.get(name, name)}: was not built, and takes no part at all: {reason}"
+    if not results.absent:
+        yield "every contestant that was asked for was built"
 
 
 def keep(parts: Collection[str], document: Mapping[str, Any], results: Results, drawn: Sequence[Path]) -> None:

@@ -22,18 +22,13 @@ from bench.maps.tables import tables
 from bench.maps.targets import MET, NOISE, NOT_MET, UNIFORM_A, Verdict, summary, unmet, verdicts
 from bench.maps.workloads import KINDS, LAYOUTS, PAGE, UNIT, Layout, edges, layout, queries
 from conformance.target import TargetUnavailable
-from conformance.targets.c.build import compiler
 
 CHEAP = ("floor", "sorted", "dpdk", "spdk", "gpamap", "gpamap-table")
 SIZE = 64
 
 
 @pytest.fixture(scope="module")
-def loaded() -> dict[str, Loaded]:
-    try:
-        compiler()
-    except TargetUnavailable as reason:
-        pytest.skip(f"a contestant of the bench cannot be built here: {reason}")
+def loaded(compiles: None) -> dict[str, Loaded]:
     return {name: Loaded(CONTESTANTS[name].build()) for name in CHEAP}
 
 
@@ -193,6 +188,23 @@ def test_the_command_writes_what_it_measured(loaded: dict[str, Loaded], tmp_path
     assert (tmp_path / "A-uniform-latency.svg").stat().st_size > 1000
     # Nothing to compare with was measured: no target can be said to be met.
     assert command.main([*arguments, "--require"]) == 1
+
+
+@pytest.mark.slow
+def test_the_command_ends_with_who_was_not_there(
+    loaded: dict[str, Loaded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build_nothing() -> Path:
+        raise TargetUnavailable("it needs a thing: install the package thing")
+
+    arguments = ["--contestants", "sorted,gtree,spdk", "--sizes", "8", "--layouts", "B", "--queries", "uniform"]
+    arguments += ["--subjects", "lookups", "--rounds", "2", "--out", str(tmp_path)]
+    monkeypatch.setitem(CONTESTANTS, "gtree", Contestant("gtree", "GLib GTree", build_nothing))
+    assert command.main(arguments) == 0
+    end = capsys.readouterr().out.splitlines()[-3:]
+    assert end[0].startswith("spdk, layout B: does not take part: it takes 2 MiB-aligned")
+    assert end[1] == "GLib GTree: was not built, and takes no part at all: it needs a thing: install the package thing"
+    assert list(command.missing(Results())) == ["every contestant that was asked for was built"]
 
 
 def test_targets_are_met_or_not() -> None:
