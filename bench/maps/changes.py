@@ -18,13 +18,11 @@ import numpy.typing as npt
 from bench.maps.abi import FAILED, CannotHold, Indexes, Loaded, Map, Work, ffi, pointer
 from bench.maps.contestants import CONTESTANTS, JUDGE, LIBRARY, TWO_SETS
 from bench.maps.measure import TIMED_NOTHING, WrongAnswer, check
-from bench.maps.results import Key, Results, Series
+from bench.maps.results import CHANGES, GROWTHS, Key, Results, Series
 from bench.maps.workloads import PAGE, UNIT, Layout, layout
 
 Regions = npt.NDArray[Any]
 
-CHANGES = ("insert", "remove", "move")
-GROWTHS = ("growth, random", "growth, ascending")
 OPERATIONS = 1024  # of each kind in a round, if that does not last longer than
 ENOUGH = 2_000_000  # ns
 VERIFIED = 512  # regions that are changed, at most, before anything is timed
@@ -201,6 +199,13 @@ def one_batch(
     return max(1, insert - overhead), max(1, remove - overhead), max(1, (away + back) / 2 - overhead)
 
 
+def numbered(places: Places, order: npt.NDArray[Any]) -> Regions:
+    """All regions in this order, with numbers that say so."""
+    regions: Regions = places.layout.regions[order]
+    regions["id"] = np.arange(len(regions))
+    return regions
+
+
 def grown(loaded: Mapping[str, Loaded], names: list[str], places: Places, what: str, rounds: int) -> dict[str, Series]:
     """ns an insert, from an empty map on. In a round so many maps grow, one after the other, that reading the clock
     (which is taken off) is little of it. Contestants that need long do fewer rounds, but for those that a target is
@@ -227,8 +232,7 @@ def grown(loaded: Mapping[str, Loaded], names: list[str], places: Places, what: 
             started = time.thread_time()
             took = 0.0
             for order in orders:
-                regions = everything[order]
-                regions["id"] = np.arange(len(regions))
+                regions = numbered(places, order)
                 made = loaded[name].map(everything[:0], none)
                 took += run(name, made, "insert", regions) - overhead[name]
                 made.close()

@@ -98,8 +98,7 @@ def measure(options: argparse.Namespace, loaded: dict[str, Loaded], results: Res
                 if {"changes", "growth"} & set(options.subjects):
                     measure_changes(loaded, which, size, options.rounds, options.subjects, results)
                 if "instructions" in options.subjects:
-                    names = [name for name in loaded if name in instructions.COUNTED]
-                    instructions.count({name: CONTESTANTS[name] for name in names}, which, size, results)
+                    instructions.count(instructions.wanted(loaded), which, size, results)
         if "beside" in options.subjects:
             status.update("one reader beside one writer")
             known = {**CONTESTANTS, **BESIDE}

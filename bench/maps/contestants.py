@@ -59,7 +59,13 @@ BESIDE = listed(
     Contestant("std-map-rwlock", "std::map, rwlock", lambda: build.cplusplus("std_map.cpp", RWLOCK)),
 )
 
+# Not measured, only counted: valgrind does not have all instructions that -march=native may use.
+FOR_VALGRIND = listed(
+    Contestant("s+tree-avx2", "S+tree, static, -mavx2 for valgrind", lambda: build.own("splus.c", ("-mavx2",)))
+)
+
 JUDGE = "floor"
 YARDSTICK = "itree"
 LIBRARY = "gpamap"
 TWO_SETS = "kvm"
+STATIC = "s+tree"

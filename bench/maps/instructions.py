@@ -1,7 +1,9 @@
-"""Instructions and wrong guesses of a lookup or a change, and what a change allocates: a reason where time is none.
+"""Instructions, wrong guesses and cache misses of a lookup or a change, and what a change allocates: a reason where
+time is none.
 
-Counted by valgrind's callgrind in a process of its own. Guesses are those of callgrind's model of a processor, which is
-simpler than real ones: they say where guessing is hard, not how often a machine is wrong.
+Counted by valgrind's callgrind in a process of its own. Guesses and misses are those of callgrind's model of a
+processor, which is simpler than real ones: they say where guessing is hard, not how often a machine is wrong. The
+caches of the model have sizes that are set here: what is counted does not depend on the machine that counts.
 """
 
 from __future__ import annotations
@@ -11,26 +13,29 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from bench.maps.build import STRICT, C, in_short
-from bench.maps.changes import Places
-from bench.maps.contestants import LIBRARY, Contestant
-from bench.maps.results import Counted, Results
-from bench.maps.workloads import layout, queries
+from bench.maps.changes import DECIDING, Places, numbered
+from bench.maps.contestants import CONTESTANTS, FOR_VALGRIND, LIBRARY, STATIC, Contestant
+from bench.maps.results import ALLOCATING, GROWTHS, Counted, Results
+from bench.maps.workloads import each_once, layout, queries
 from conformance.target import TargetUnavailable
 from conformance.targets.c import build as library
 
-# Those that a target is about, and none with instructions that valgrind may not have (as the S+tree's).
-COUNTED = ("floor", "itree", "kvm", "vm-memory", "qemu", "spdk", "gpamap", "gpamap-512")
+# Those that a target is about.
+COUNTED = ("floor", "itree", "kvm", "vm-memory", "qemu", "spdk", "s+tree-avx2", "gpamap", "gpamap-512")
 KINDS = ("uniform", "zipf")
-LOOKUPS, FEWER = 20_000, 20  # so many times fewer translations: see runner.c
-CHANGES, BATCHES = 64, 8  # of each kind, at most
+LOOKUPS, FEWER, WARM = 20_000, 20, 5  # of so many is one a translation, or asked before: see runner.c
+CHANGED, BATCHES = 64, 8  # of each kind, at most
+GROWN = 512  # regions that are inserted into small maps from nothing on, at least: so many maps grow
 SECONDS = 900  # for one contestant; a machine may have other work
 SHOWN = 6  # functions that most of a change is spent in
+# Bytes, ways, bytes of a line. The first and second level that a core of the machine in docs/bench.md has for itself.
+CACHES = {"I1": (2**15, 8, 64), "D1": (3 * 2**14, 12, 64), "LL": (2**21, 16, 64)}
 
 
 def runner() -> Path:
@@ -39,23 +44,43 @@ def runner() -> Path:
     return library.compile_cached("runner", library.compiler(), flags, [C / "runner.c"], [C])
 
 
+def wanted(names: Collection[str]) -> dict[str, Contestant]:
+    """Who is counted of those that take part."""
+    return {
+        name: (CONTESTANTS | FOR_VALGRIND)[name]
+        for name in COUNTED
+        if name in names or (name in FOR_VALGRIND and STATIC in names)
+    }
+
+
+def caches() -> str:
+    """The simulated ones, in words."""
+    (_, _, _), (size, ways, line), (large, more, _) = CACHES.values()
+    return (
+        f"the first level for data has {size // 1024} KiB in {ways} ways, the last one {large // 1024} KiB in {more} "
+        f"ways, with lines of {line} bytes"
+    )
+
+
 def count(contestants: Mapping[str, Contestant], which: str, size: int, results: Results) -> None:
     """Into `results`."""
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         results.cannot["instructions"] = "it needs valgrind: install the package valgrind (or run tools/setup bench)"
         return
+    results.machine["simulated caches"] = caches()
     found: dict[str, dict[str, Counted]] = {}
     with tempfile.TemporaryDirectory(prefix="gpaspec-") as scratch:
         directory = Path(scratch)
-        changed = arrays(directory, which, size)
+        times = arrays(directory, which, size)
         for name, one in contestants.items():
             for old in directory.glob("out*"):
                 old.unlink()
             command = [valgrind, "--tool=callgrind", f"--callgrind-out-file={directory}/out", "--collect-atstart=no"]
             command += ["--branch-sim=yes", "--dump-line=no", "--compress-strings=no", "--compress-pos=no"]
+            command += ["--cache-sim=yes", *(f"--{cache}={','.join(map(str, of))}" for cache, of in CACHES.items())]
             try:
-                command += [str(runner()), str(one.build()), str(directory)]
+                command += [str(runner()), str(one.build()), str(directory), *(["grow"] if name in DECIDING else [])]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
             except subprocess.TimeoutExpired:
                 results.cannot[f"instructions of {name}, layout {which}, {size} regions"] = (
@@ -70,16 +95,18 @@ def count(contestants: Mapping[str, Contestant], which: str, size: int, results:
                 why = said[1] if said else f"valgrind says: {done.stderr.strip()[-200:]}"
                 results.cannot[f"instructions of {name}, layout {which}, {size} regions"] = why
                 continue
-            found[name] = read(directory, done.stdout, changed, name == LIBRARY)
+            found[name] = read(directory, done.stdout, times, name == LIBRARY)
     results.instructions[which, size] = found
 
 
-def arrays(directory: Path, which: str, size: int) -> int:
-    """The runner's input: a layout and its queries; and places, and what is changed there, batch after batch. Returns
-    how many regions that are."""
+def arrays(directory: Path, which: str, size: int) -> dict[str, int]:
+    """The runner's input: a layout and its queries; places, and what is changed there, batch after batch; and what is
+    inserted into map after map. Returns how often is done what is not done LOOKUPS times."""
     regions, places = layout(which, size), Places(which, size)
-    batch = max(2, min(size // 4, CHANGES))
-    batches = [places.some(batch) for _ in range(min(BATCHES, CHANGES // batch))]
+    batch = max(2, min(size // 4, CHANGED))
+    batches = [places.some(batch) for _ in range(min(BATCHES, CHANGED // batch))]
+    maps = max(1, GROWN // size)
+    once = each_once(regions)
     files = {
         "regions": regions.regions,
         "order": regions.order,
@@ -87,19 +114,27 @@ def arrays(directory: Path, which: str, size: int) -> int:
         "places-order": places.layout.order,
         "batch": np.array([batch], np.uint64),
         "back": np.concatenate([away["start"] for away, *_ in batches]),
+        "grown": np.array([size], np.uint64),
+        "grown-random": np.concatenate([numbered(places, places.random.permutation(size)) for _ in range(maps)]),
+        "grown-ascending": np.concatenate([numbered(places, np.arange(size))] * maps),
+        "each-addresses": once.addresses,
+        "each-indexes": once.indexes,
     }
     for number, name in enumerate(("away", "again", "to", "moved")):
         files[name] = np.concatenate([parts[number] for parts in batches])
+    asked = LOOKUPS * WARM // (WARM - 1)
     for kind in KINDS:
         work = queries(regions, kind)
-        files[f"{kind}-addresses"] = work.addresses[:LOOKUPS]
-        files[f"{kind}-indexes"] = work.indexes[:LOOKUPS].astype(np.uint32)
+        files[f"{kind}-addresses"] = work.addresses[:asked]
+        files[f"{kind}-indexes"] = work.indexes[:asked].astype(np.uint32)
     for name, array in files.items():
         (directory / name).write_bytes(array.tobytes())
-    return batch * len(batches)
+    changed = batch * len(batches)
+    times = {"insert": changed, "remove": changed, "move": 2 * changed, "1 MiB": LOOKUPS // FEWER}
+    return times | dict.fromkeys(GROWTHS, maps * size)
 
 
-def read(directory: Path, printed: str, changed: int, where: bool) -> dict[str, Counted]:
+def read(directory: Path, printed: str, times: Mapping[str, int], where: bool) -> dict[str, Counted]:
     """What one lookup or change took: all dumps of one name together, less what doing nothing takes."""
     totals: dict[str, Counter[str]] = {}
     functions: dict[str, Counter[str]] = {}
@@ -123,18 +158,23 @@ def read(directory: Path, printed: str, changed: int, where: bool) -> dict[str, 
         allocated[name] += int(number)
     made = {}
     for name, total in totals.items():
-        change = name in ("insert", "remove", "move")
-        times = changed * (2 if name == "move" else 1) if change else LOOKUPS // (FEWER if name == "1 MiB" else 1)
-        nothing = totals["no change" if change else "nothing"]
-        if name not in ("nothing", "no change"):
-            made[name] = Counted(
-                (total["Ir"] - nothing["Ir"] * dumps[name]) / times,
-                (total["Bcm"] + total["Bim"] - (nothing["Bcm"] + nothing["Bim"]) * dumps[name]) / times,
-                allocated[name] / times,
-                {one: cost / total["Ir"] for one, cost in functions.get(name, Counter()).most_common(SHOWN)}
-                if change
-                else {},
-            )
+        if name in ("nothing", "no change"):
+            continue
+        change, often = name in ALLOCATING, times.get(name, LOOKUPS)
+        less = {event: cost * dumps[name] for event, cost in totals["no change" if change else "nothing"].items()}
+
+        def each(*events: str, total: Counter[str] = total, less: dict[str, int] = less, often: int = often) -> float:
+            return sum(total[event] - less.get(event, 0) for event in events) / often
+
+        made[name] = Counted(
+            each("Ir"),
+            each("Bcm", "Bim"),
+            allocated[name] / often,
+            {one: cost / total["Ir"] for one, cost in functions.get(name, Counter()).most_common(SHOWN)}
+            if change
+            else {},
+            (max(0.0, each("D1mr")), max(0.0, each("DLmr"))),
+        )
     return made
 
 

@@ -11,21 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.maps.contestants import CONTESTANTS, LIBRARY, TWO_SETS, YARDSTICK
+from bench.maps.contestants import CONTESTANTS, FOR_VALGRIND, LIBRARY, STATIC, TWO_SETS, YARDSTICK
 from bench.maps.instructions import KINDS
 from bench.maps.lookups import LOOPS
-from bench.maps.targets import MET, NOISE, NOT_MEASURED, NOT_MET, SIZES, STATIC
+from bench.maps.results import ALLOCATING, CHANGES, GROWTHS
+from bench.maps.targets import MET, NOISE, NOT_MEASURED, NOT_MET, SIZES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = (DOCS / "bench.md", DOCS / "libgpamap.md")
 LAYOUTS = ("A", "B", "adversarial")
 PART = re.compile(r"(<!-- bench: (?!end)([a-z-]+) -->\n).*?(<!-- bench: end -->)", re.DOTALL)
-ROWS = {
-    YARDSTICK: "vhost interval tree (the yardstick)",
-    LIBRARY: "libgpamap slots",
-    "gpamap-512": "the same in blocks of 512",
-    "gpamap-call": "the same through the shared library",
-}
+TITLES = {name: one.title for name, one in (CONTESTANTS | FOR_VALGRIND).items()}
 VARIANTS = ("gpamap-again", "gpamap-512")
 
 
@@ -47,27 +43,68 @@ def run() -> str:
     return (
         f"`make bench ARGS=--docs` on {machine['processor']}, {machine['cores']} cores, load "
         f"{machine['load at the start']} at the start; {machine['compiler']}; "
-        f"{machine['kernel source']}; commit {machine['commit']}{took}.{note}\n"
+        f"{machine['kernel source']}; commit {machine['commit']}{took}.{note}\n\n{absent(times)}\n"
     )
 
 
+def absent(document: Mapping[str, Any]) -> str:
+    """Which contestants a run was without, and why."""
+    each = [f"{TITLES.get(name, name)}: {reason}" for name, reason in document["absent"].items()]
+    return f"Not built: {'; '.join(each)}." if each else "Every contestant was built, and takes part."
+
+
 def lookups() -> str:
-    """ns a lookup: p10 of the rounds."""
-    found: dict[tuple[str, int, str], dict[str, list[float]]] = {
-        (cell["layout"], cell["size"], cell["measure"]): cell["ns"]
-        for cell in read("times")["cells"]
-        if cell["subject"] == "lookups" and cell["kind"] == "uniform"
-    }
+    """ns a lookup of each contestant: p10 of the rounds."""
+    parts = [("uniform", loop) for loop in LOOPS]
+    return "\n".join(grid(titled(layout), SIZES, timed("lookups", layout, parts)) for layout in LAYOUTS)
 
-    def cell(layout: str, name: str, size: int) -> str:
-        both = [found.get((layout, size, loop), {}).get(name) for loop in LOOPS]
-        return " / ".join(f"{one[0]:.3g}" if one else "-" for one in both)
 
+def change_times() -> str:
+    """ns a change of each contestant that can be changed: p10 of the rounds."""
     tables = []
     for layout in LAYOUTS:
-        rows = {title: [cell(layout, name, size) for size in SIZES] for name, title in ROWS.items()}
-        rows = {title: cells for title, cells in rows.items() if any(one != "- / -" for one in cells)}
-        tables.append(grid("adversarial" if layout == "adversarial" else f"layout {layout}", SIZES, rows))
+        for kinds, what in ((CHANGES, "insert / remove / move"), (GROWTHS, "growth, random / ascending")):
+            rows = timed("changes", layout, [(kind, "") for kind in kinds])
+            tables.append(grid(f"{titled(layout)}: {what}", SIZES, rows))
+    return "\n".join(tables)
+
+
+def titled(layout: str) -> str:
+    return layout if layout == "adversarial" else f"layout {layout}"
+
+
+def timed(subject: str, layout: str, parts: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """A row for each contestant that was timed; in each cell all `parts`: kind and measure."""
+    found: dict[tuple[int, str, str], dict[str, list[float]]] = {
+        (cell["size"], cell["kind"], cell["measure"]): cell["ns"]
+        for cell in read("times")["cells"]
+        if (cell["subject"], cell["layout"]) == (subject, layout)
+    }
+
+    def cell(name: str, size: int) -> str:
+        each = [found.get((size, kind, measure), {}).get(name) for kind, measure in parts]
+        return " / ".join(short(one[0]) if one else "-" for one in each) if any(each) else "-"
+
+    rows = {title: [cell(name, size) for size in SIZES] for name, title in TITLES.items()}
+    return {title: cells for title, cells in rows.items() if set(cells) != {"-"}}
+
+
+def short(ns: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{ns:,.0f}" if ns >= 100 else f"{ns:.3g}"
+
+
+def memory() -> str:
+    """Bytes a region of each contestant."""
+    tables = []
+    for layout in LAYOUTS:
+        found = {one["size"]: one["bytes"] for one in read("times")["memory"] if one["layout"] == layout}
+        rows = {
+            title: [f"{found[size][name]:,.0f}" if name in found.get(size, {}) else "-" for size in SIZES]
+            for name, title in TITLES.items()
+            if any(name in cell for cell in found.values())
+        }
+        tables.append(grid(titled(layout), SIZES, rows))
     return "\n".join(tables)
 
 
@@ -214,7 +251,7 @@ def counts() -> str:
     tables = []
     for layout in LAYOUTS:
         by_size = counted(layout)
-        names = [name for name in CONTESTANTS if any(name in found for found in by_size.values())]
+        names = [name for name in TITLES if any(name in found for found in by_size.values())]
 
         def cell(name: str, kind: str, found: dict[str, dict[str, dict[str, Any]]]) -> str:
             both = [found.get(name, {}).get(f"{kind} {loop}") for loop in LOOPS]
@@ -224,7 +261,7 @@ def counts() -> str:
             return f"{' / '.join(numbers)} ({max(0, both[0]['wrong guesses'] if both[0] else 0):.1f})"
 
         rows = {
-            f"{CONTESTANTS[name].title}, {kind}": [cell(name, kind, found) for found in by_size.values()]
+            f"{TITLES[name]}, {kind}": [cell(name, kind, found) for found in by_size.values()]
             for name in names
             for kind in KINDS
         }
@@ -238,37 +275,68 @@ def counts() -> str:
     return f"Commit {document['machine']['commit']}; {document['machine']['compiler']}.{note}\n\n" + "\n".join(tables)
 
 
-def changes() -> str:
-    """Instructions and allocations of a change, beside KVM's way."""
+def misses() -> str:
+    """Reads of a lookup that miss the simulated caches."""
     tables = []
     for layout in LAYOUTS:
         by_size = counted(layout)
-        rows = {}
-        for what in ("insert", "remove", "move"):
-            for name in (TWO_SETS, LIBRARY):
-                cells = [found.get(name, {}).get(what) for found in by_size.values()]
-                rows[f"{what}, {CONTESTANTS[name].title}"] = [
-                    f"{one['instructions']:,.0f} ({one['allocations']:.1f})" if one else "-" for one in cells
-                ]
-        tables.append(grid(f"layout {layout}: a change", list(by_size), rows))
+        rows = {
+            f"{title}, {kind}": [missed(found.get(name, {}).get(f"{kind} throughput")) for found in by_size.values()]
+            for name, title in TITLES.items()
+            if any(name in found for found in by_size.values())
+            for kind in KINDS
+        }
+        tables.append(grid(f"layout {layout}: reads that miss, of a lookup", list(by_size), rows))
+    return f"In the model {read('counts')['machine']['simulated caches']}.\n\n" + "\n".join(tables)
+
+
+def missed(one: Mapping[str, Any] | None) -> str:
+    """Of the first level, and of the last one."""
+    return " / ".join(f"{max(0, misses):.2f}" for misses in one["misses"]) if one else "-"
+
+
+def of_changes(head: str, cell: Callable[[Mapping[str, Any] | None], str]) -> str:
+    """A row for each change and growth of the two ways with all indexes."""
+    tables = []
+    for layout in LAYOUTS:
+        by_size = counted(layout)
+        rows = {
+            f"{what}, {TITLES[name]}": [cell(found.get(name, {}).get(what)) for found in by_size.values()]
+            for what in ALLOCATING
+            for name in (TWO_SETS, LIBRARY)
+        }
+        tables.append(grid(f"layout {layout}: {head}", list(by_size), rows))
     return "\n".join(tables)
+
+
+def changes() -> str:
+    """Instructions and allocations of a change, beside KVM's way."""
+    return of_changes("a change", lambda one: f"{one['instructions']:,.0f} ({one['allocations']:.1f})" if one else "-")
+
+
+def change_misses() -> str:
+    """Reads of a change that miss the simulated caches, beside KVM's way."""
+    return of_changes("reads that miss, of a change", missed)
 
 
 def where() -> str:
     """What functions most of a change's instructions are in."""
     tables = []
-    for what in ("insert", "remove", "move"):
-        by_size = counted("A")
-        cells = [found.get(LIBRARY, {}).get(what, {}).get("in", {}) for found in by_size.values()]
-        names = list(dict.fromkeys(name for cell in cells for name in list(cell)[:4]))
-        rows = {f"`{name}`": [f"{cell[name]:.0%}" if name in cell else "" for cell in cells] for name in names}
-        tables.append(grid(f"{what}, layout A", list(by_size), rows))
+    for layout in ("A", "B"):
+        for what in ALLOCATING:
+            by_size = counted(layout)
+            cells = [found.get(LIBRARY, {}).get(what, {}).get("in", {}) for found in by_size.values()]
+            names = list(dict.fromkeys(name for cell in cells for name in list(cell)[:4]))
+            rows = {f"`{name}`": [f"{cell[name]:.0%}" if name in cell else "" for cell in cells] for name in names}
+            tables.append(grid(f"{what}, layout {layout}", list(by_size), rows))
     return "\n".join(tables)
 
 
 PARTS: dict[str, Callable[[], str]] = {
     "run": run,
     "lookups": lookups,
+    "change-times": change_times,
+    "memory": memory,
     "inlined": inlined,
     "behind": behind,
     "beside": beside,
@@ -277,7 +345,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "segments": segments,
     "moves": moves,
     "counts": counts,
+    "misses": misses,
     "changes": changes,
+    "change-misses": change_misses,
     "where": where,
 }
 

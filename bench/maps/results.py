@@ -10,6 +10,10 @@ import numpy as np
 
 ROUNDS = 31  # of a whole run; what had fewer says so
 
+CHANGES = ("insert", "remove", "move")
+GROWTHS = ("growth, random", "growth, ascending")
+ALLOCATING = (*CHANGES, *GROWTHS)
+
 
 @dataclass
 class Series:
@@ -82,13 +86,14 @@ class Beside:
 
 @dataclass(frozen=True)
 class Counted:
-    """Of one lookup or change: instructions, wrong guesses, allocations; and the functions that have most of the
-    instructions, with their shares."""
+    """Of one lookup or change: instructions, wrong guesses, allocations; the functions that have most of the
+    instructions, with their shares; and reads that the first of the simulated caches does not have, and the last."""
 
     instructions: float
     guesses: float
     allocations: float
     functions: dict[str, float] = field(default_factory=dict)
+    misses: tuple[float, float] = (0, 0)
 
 
 @dataclass
@@ -178,7 +183,8 @@ def counts(found: dict[str, Counted]) -> dict[str, dict[str, Any]]:
         what: {
             "instructions": round(one.instructions, 1),
             "wrong guesses": round(one.guesses, 2),
-            **({"allocations": round(one.allocations, 2)} if what in ("insert", "remove", "move") else {}),
+            "misses": [round(misses, 2) for misses in one.misses],
+            **({"allocations": round(one.allocations, 2)} if what in ALLOCATING else {}),
             **({"in": {name: round(share, 3) for name, share in one.functions.items()}} if one.functions else {}),
         }
         for what, one in found.items()

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from bench.maps.contestants import BESIDE, CONTESTANTS, YARDSTICK
+from bench.maps.contestants import BESIDE, CONTESTANTS, FOR_VALGRIND, YARDSTICK
 from bench.maps.lookups import LOOPS
 from bench.maps.results import Counted, Key, Rate, Results, ratio
 
 Counts = dict[int, dict[str, dict[str, Counted]]]
-TITLES = {name: one.title for name, one in (CONTESTANTS | BESIDE).items()}
+TITLES = {name: one.title for name, one in (CONTESTANTS | BESIDE | FOR_VALGRIND).items()}
 
 
 def grid(title: str, sizes: Sequence[int], names: Sequence[str], cell: Callable[[str, int], str]) -> Table:
@@ -108,7 +108,9 @@ def instructions(results: Results) -> Iterator[Table]:
 
             def cell(name: str, size: int, kind: str = kind, found: Counts = by_size) -> str:
                 one = found[size].get(name, {}).get(kind)
-                return f"{one.instructions:,.1f} ({one.guesses:.2f})" if one else "-"
+                if one is None:
+                    return "-"
+                return f"{one.instructions:,.1f} ({one.guesses:.2f}; {one.misses[0]:.2f} / {one.misses[1]:.2f})"
 
-            title = f"layout {layout}, {kind}: instructions (wrong guesses) of one, loop included"
+            title = f"layout {layout}, {kind}: instructions (wrong guesses; cache misses, first / last), loop included"
             yield grid(title, sorted(by_size), names, cell)

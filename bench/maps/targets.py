@@ -14,13 +14,12 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.maps.contestants import CONTESTANTS, JUDGE, LIBRARY, TWO_SETS, YARDSTICK
+from bench.maps.contestants import CONTESTANTS, JUDGE, LIBRARY, STATIC, TWO_SETS, YARDSTICK
 from bench.maps.lookups import LOOPS, cannot_hold, is_too_slow
 from bench.maps.results import ROUNDS, Key, Ratio, Results
 
 SIZES = (8, 64, 509, 4096, 32764)
 TABLE_2MIB = "spdk"
-STATIC = "s+tree"
 
 # Against the yardstick, at least: throughput and latency for each of SIZES.
 UNIFORM_A = ((8, 2.4), (20, 5.5), (14, 7), (22, 7), (26, 7.5))

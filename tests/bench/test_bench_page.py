@@ -11,10 +11,8 @@ import pytest
 from bench.maps import command, instructions, machine, page
 from bench.maps.contestants import CONTESTANTS
 from bench.maps.lookups import LOOPS
-from bench.maps.results import Counted, Key, Results, Series, counts
+from bench.maps.results import CHANGES, GROWTHS, Counted, Key, Results, Series, counts
 from bench.maps.targets import MET, NOISE, NOT_MEASURED, NOT_MET, verdicts
-from conformance.target import TargetUnavailable
-from conformance.targets.c.build import compiler
 
 
 @pytest.mark.parametrize("where", page.PAGES, ids=lambda path: path.name)
@@ -61,7 +59,10 @@ def test_the_committed_counts_are_whole() -> None:
                 else:
                     assert lookups <= set(cell[name]), (name, layout, size)
             for name in ("itree", "kvm", "gpamap", "gpamap-512"):
-                assert {"insert", "remove", "move"} <= set(cell[name]), (name, layout, size)
+                assert set(CHANGES) <= set(cell[name]), (name, layout, size)
+            for name in ("kvm", "gpamap"):
+                assert set(GROWTHS) <= set(cell[name]), (name, layout, size)
+                assert all(len(one["misses"]) == 2 for one in cell[name].values())
 
 
 def test_with_whom_a_missed_cell_was_compared_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,12 +104,16 @@ def test_a_part_of_a_run_is_not_written_to_the_docs(capsys: pytest.CaptureFixtur
 
 
 def test_what_a_run_writes_is_what_the_page_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = Results(machine=page.read("times")["machine"])
+    results = Results(machine={**page.read("times")["machine"], "simulated caches": "some"})
     results.cells[Key("lookups", "A", 8, "uniform", "latency")] = {"gpamap": Series([1.0, 2.0, 3.0])}
     key = Key("translations", "B", 8, "1 MiB")
     results.cells[key], results.segments[key] = {"gpamap": Series([9.0])}, 13.96
     results.cells[Key("lookups", "B", 8, "zipf", "latency")] = {"gpamap": Series([4.0]), "gpamap-again": Series([2.0])}
-    results.instructions["A", 8] = {"gpamap": {"insert": Counted(3000, 20, 2, {"memcpy": 0.5})}}
+    results.cells[Key("changes", "B", 64, "growth, random")] = {"kvm": Series([1234.5])}
+    results.memory["B", 64] = {"maple": 99.4}
+    results.absent["icl"] = "it needs Boost"
+    results.instructions["A", 8] = {"gpamap": {"insert": Counted(3000, 20, 2, {"memcpy": 0.5}, (1.25, 0.5))}}
+    results.instructions["B", 8] = {"s+tree-avx2": {"zipf throughput": Counted(50, 1, 0, {}, (2.5, 0))}}
     document = results.as_json("itree", "gpamap", {}) | {"targets": [one.as_json() for one in verdicts(results)]}
     (tmp_path / "bench").mkdir()
     monkeypatch.setattr(command, "DOCS", tmp_path / "bench")
@@ -119,6 +124,10 @@ def test_what_a_run_writes_is_what_the_page_reads(tmp_path: Path, monkeypatch: p
     assert "| layout B | 14.0 | - |" in page.segments()
     assert "| gpamap-again, layout B, zipf, latency | 0.50 | - |" in page.variants()
     assert "| 3,000 (2.0) |" in page.changes() and "| `memcpy` | 50% |" in page.where()
+    assert "| 1.25 / 0.50 |" in page.change_misses() and "-mavx2 for valgrind, zipf | 2.50 / 0.00 |" in page.misses()
+    assert f"| {CONTESTANTS['kvm'].title} | - | 1,234 / - | - |" in page.change_times()
+    assert f"| {CONTESTANTS['maple'].title} | - | 99 | - |" in page.memory()
+    assert f"Not built: {CONTESTANTS['icl'].title}: it needs Boost." in page.run()
     assert "0 not met" in page.met() and f"{len(document['targets'])} not measured" in page.met()
 
 
@@ -128,17 +137,23 @@ def test_functions_have_what_they_take_themselves() -> None:
 
 
 @pytest.mark.slow
-def test_instructions_are_counted() -> None:
-    try:
-        compiler()
-    except TargetUnavailable as reason:
-        pytest.skip(f"a contestant of the bench cannot be built here: {reason}")
+def test_instructions_are_counted(compiles: None) -> None:
     if shutil.which("valgrind") is None:
         pytest.skip("an extra: no valgrind here (tools/setup bench installs it)")
     results = Results()
-    instructions.count({name: CONTESTANTS[name] for name in ("floor", "sorted", "gpamap")}, "A", 8, results)
+    some = {**{name: CONTESTANTS[name] for name in ("floor", "sorted", "gpamap")}, **instructions.wanted(["s+tree"])}
+    instructions.count(some, "A", 8, results)
     found = {name: counts(one) for name, one in results.instructions["A", 8].items()}
     floor, library = found["floor"]["uniform throughput"], found["gpamap"]["uniform throughput"]
     assert 5 < floor["instructions"] < library["instructions"] < 100
     assert "insert" not in found["floor"] and found["sorted"]["insert"]["allocations"] == 0
     assert found["gpamap"]["move"]["allocations"] > 0 and found["gpamap"]["move"]["in"]
+    # Only what a target is about grows; a growth begins with less than a change has, so that it makes more.
+    for growth in GROWTHS:
+        assert growth not in found["sorted"]
+        assert found["gpamap"][growth]["instructions"] > 500 and found["gpamap"][growth]["allocations"] > 1
+    # The floor reads of each question 8 bytes and 4: a line holds eight of the ones and sixteen of the others.
+    assert floor["misses"][0] == pytest.approx(3 / 16, abs=0.02)
+    assert "simulated caches" in results.machine
+    # A machine without AVX2 names that.
+    assert "s+tree-avx2" in found or any("s+tree-avx2" in name for name in results.cannot)
