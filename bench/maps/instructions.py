@@ -1,7 +1,8 @@
 """Instructions, wrong guesses and cache misses of a lookup or a change, and what a change allocates: a reason where
 time is none.
 
-Counted by valgrind's callgrind in a process of its own. Guesses and misses are those of callgrind's model of a
+Counted by valgrind's callgrind in a process of its own; where valgrind does not know a contestant's instructions, by
+stepping from one to the next. Guesses and misses are those of callgrind's model of a
 processor, which is simpler than real ones: they say where guessing is hard, not how often a machine is wrong. The
 caches of the model have sizes that are set here: what is counted does not depend on the machine that counts.
 """
@@ -28,6 +29,7 @@ from conformance.targets.c import build as library
 
 # Those that a target is about.
 COUNTED = ("floor", "itree", "kvm", "vm-memory", "qemu", "spdk", "s+tree-avx2", "gpamap", "gpamap-512")
+STEPPED = (STATIC,)  # as it is timed: its lookups' instructions alone
 KINDS = ("uniform", "zipf")
 LOOKUPS, FEWER, WARM = 20_000, 20, 5  # of so many is one a translation, or asked before: see runner.c
 CHANGED, BATCHES = 64, 8  # of each kind, at most
@@ -38,17 +40,19 @@ SHOWN = 6  # functions that most of a change is spent in
 CACHES = {"I1": (2**15, 8, 64), "D1": (3 * 2**14, 12, 64), "LL": (2**21, 16, 64)}
 
 
+LINKED = ("-O2", "-g", "-rdynamic", "-Wl,--no-as-needed", "-ldl")
+
+
 def runner() -> Path:
     """The program that does nothing but what is counted."""
-    flags = (*STRICT, "-O2", "-g", "-rdynamic", "-Wl,--no-as-needed", "-ldl")
-    return library.compile_cached("runner", library.compiler(), flags, [C / "runner.c"], [C])
+    return library.compile_cached("runner", library.compiler(), (*STRICT, *LINKED), [C / "runner.c"], [C])
 
 
 def wanted(names: Collection[str]) -> dict[str, Contestant]:
     """Who is counted of those that take part."""
     return {
         name: (CONTESTANTS | FOR_VALGRIND)[name]
-        for name in COUNTED
+        for name in (*COUNTED, *STEPPED)
         if name in names or (name in FOR_VALGRIND and STATIC in names)
     }
 
@@ -60,6 +64,11 @@ def caches() -> str:
         f"the first level for data has {size // 1024} KiB in {ways} ways, the last one {large // 1024} KiB in {more} "
         f"ways, with lines of {line} bytes"
     )
+
+
+def stepper() -> Path:
+    """The program that goes through lookups instruction by instruction."""
+    return library.compile_cached("stepped", library.compiler(), (*STRICT, *LINKED), [C / "stepped.c"], [C])
 
 
 def count(contestants: Mapping[str, Contestant], which: str, size: int, results: Results) -> None:
@@ -76,15 +85,14 @@ def count(contestants: Mapping[str, Contestant], which: str, size: int, results:
         for name, one in contestants.items():
             for old in directory.glob("out*"):
                 old.unlink()
-            command = [valgrind, "--tool=callgrind", f"--callgrind-out-file={directory}/out", "--collect-atstart=no"]
-            command += ["--branch-sim=yes", "--dump-line=no", "--compress-strings=no", "--compress-pos=no"]
-            command += ["--cache-sim=yes", *(f"--{cache}={','.join(map(str, of))}" for cache, of in CACHES.items())]
+            grow = ["grow"] if name in DECIDING else []
             try:
-                command += [str(runner()), str(one.build()), str(directory), *(["grow"] if name in DECIDING else [])]
+                program = [str(stepper())] if name in STEPPED else [*callgrind(valgrind, directory), str(runner())]
+                command = [*program, str(one.build()), str(directory), *grow]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
             except subprocess.TimeoutExpired:
                 results.cannot[f"instructions of {name}, layout {which}, {size} regions"] = (
-                    f"valgrind did not end within {SECONDS} s"
+                    f"counting did not end within {SECONDS} s"
                 )
                 continue
             except TargetUnavailable as reason:
@@ -94,9 +102,24 @@ def count(contestants: Mapping[str, Contestant], which: str, size: int, results:
                 said = re.search(r"^runner: (.*)$", done.stderr, flags=re.MULTILINE)
                 why = said[1] if said else f"valgrind says: {done.stderr.strip()[-200:]}"
                 results.cannot[f"instructions of {name}, layout {which}, {size} regions"] = why
-                continue
-            found[name] = read(directory, done.stdout, times, name == LIBRARY)
+            elif name in STEPPED:
+                found[name] = steps(done.stdout)
+            else:
+                found[name] = read(directory, done.stdout, times, name == LIBRARY)
     results.instructions[which, size] = found
+
+
+def callgrind(valgrind: str, directory: Path) -> list[str]:
+    """The command that counts a program."""
+    command = [valgrind, "--tool=callgrind", f"--callgrind-out-file={directory}/out", "--collect-atstart=no"]
+    command += ["--branch-sim=yes", "--dump-line=no", "--compress-strings=no", "--compress-pos=no"]
+    return [*command, "--cache-sim=yes", *(f"--{cache}={','.join(map(str, of))}" for cache, of in CACHES.items())]
+
+
+def steps(printed: str) -> dict[str, Counted]:
+    """What the stepper says: a name of two words, how many lookups, how many instructions."""
+    lines = [line.split() for line in printed.splitlines()]
+    return {f"{kind} {loop}": Counted(int(number) / int(lookups)) for kind, loop, lookups, number in lines}
 
 
 def arrays(directory: Path, which: str, size: int) -> dict[str, int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.maps.contestants import CONTESTANTS, FOR_VALGRIND, LIBRARY, STATIC, TWO_SETS, YARDSTICK
-from bench.maps.instructions import KINDS
+from bench.maps.instructions import KINDS, STEPPED
 from bench.maps.lookups import LOOPS
 from bench.maps.results import ALLOCATING, CHANGES, GROWTHS
 from bench.maps.targets import MET, NOISE, NOT_MEASURED, NOT_MET, SIZES
@@ -255,10 +255,10 @@ def counts() -> str:
 
         def cell(name: str, kind: str, found: dict[str, dict[str, dict[str, Any]]]) -> str:
             both = [found.get(name, {}).get(f"{kind} {loop}") for loop in LOOPS]
-            if None in both:
+            if both[0] is None or both[1] is None:
                 return "-"
-            numbers = dict.fromkeys(f"{one['instructions']:.0f}" for one in both if one)
-            return f"{' / '.join(numbers)} ({max(0, both[0]['wrong guesses'] if both[0] else 0):.1f})"
+            numbers = " / ".join(dict.fromkeys(f"{one['instructions']:.0f}" for one in both if one))
+            return f"{numbers} ({max(0, both[0]['wrong guesses']):.1f})" if "wrong guesses" in both[0] else numbers
 
         rows = {
             f"{TITLES[name]}, {kind}": [cell(name, kind, found) for found in by_size.values()]
@@ -283,7 +283,7 @@ def misses() -> str:
         rows = {
             f"{title}, {kind}": [missed(found.get(name, {}).get(f"{kind} throughput")) for found in by_size.values()]
             for name, title in TITLES.items()
-            if any(name in found for found in by_size.values())
+            if name not in STEPPED and any(name in found for found in by_size.values())
             for kind in KINDS
         }
         tables.append(grid(f"layout {layout}: reads that miss, of a lookup", list(by_size), rows))

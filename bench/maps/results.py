@@ -87,13 +87,14 @@ class Beside:
 @dataclass(frozen=True)
 class Counted:
     """Of one lookup or change: instructions, wrong guesses, allocations; the functions that have most of the
-    instructions, with their shares; and reads that the first of the simulated caches does not have, and the last."""
+    instructions, with their shares; and reads that the first of the simulated caches does not have, and the last.
+    None: not counted."""
 
     instructions: float
-    guesses: float
-    allocations: float
+    guesses: float | None = None
+    allocations: float | None = None
     functions: dict[str, float] = field(default_factory=dict)
-    misses: tuple[float, float] = (0, 0)
+    misses: tuple[float, float] | None = None
 
 
 @dataclass
@@ -182,9 +183,9 @@ def counts(found: dict[str, Counted]) -> dict[str, dict[str, Any]]:
     return {
         what: {
             "instructions": round(one.instructions, 1),
-            "wrong guesses": round(one.guesses, 2),
-            "misses": [round(misses, 2) for misses in one.misses],
-            **({"allocations": round(one.allocations, 2)} if what in ALLOCATING else {}),
+            **({"wrong guesses": round(one.guesses, 2)} if one.guesses is not None else {}),
+            **({"misses": [round(misses, 2) for misses in one.misses]} if one.misses else {}),
+            **({"allocations": round(one.allocations or 0, 2)} if what in ALLOCATING else {}),
             **({"in": {name: round(share, 3) for name, share in one.functions.items()}} if one.functions else {}),
         }
         for what, one in found.items()

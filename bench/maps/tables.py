@@ -110,6 +110,8 @@ def instructions(results: Results) -> Iterator[Table]:
                 one = found[size].get(name, {}).get(kind)
                 if one is None:
                     return "-"
+                if one.guesses is None or one.misses is None:
+                    return f"{one.instructions:,.1f}"
                 return f"{one.instructions:,.1f} ({one.guesses:.2f}; {one.misses[0]:.2f} / {one.misses[1]:.2f})"
 
             title = f"layout {layout}, {kind}: instructions (wrong guesses; cache misses, first / last), loop included"

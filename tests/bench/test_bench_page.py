@@ -58,6 +58,8 @@ def test_the_committed_counts_are_whole() -> None:
                     assert named in document["cannot"] or name in document["absent"], named
                 else:
                     assert lookups <= set(cell[name]), (name, layout, size)
+            for name in instructions.STEPPED:
+                assert {f"{kind} {loop}" for kind in instructions.KINDS for loop in LOOPS} <= set(cell[name])
             for name in ("itree", "kvm", "gpamap", "gpamap-512"):
                 assert set(CHANGES) <= set(cell[name]), (name, layout, size)
             for name in ("kvm", "gpamap"):
@@ -155,5 +157,9 @@ def test_instructions_are_counted(compiles: None) -> None:
     # The floor reads of each question 8 bytes and 4: a line holds eight of the ones and sixteen of the others.
     assert floor["misses"][0] == pytest.approx(3 / 16, abs=0.02)
     assert "simulated caches" in results.machine
-    # A machine without AVX2 names that.
-    assert "s+tree-avx2" in found or any("s+tree-avx2" in name for name in results.cannot)
+    # A machine without AVX2 names that, and so does one where a process may not be stepped through.
+    for name in ("s+tree-avx2", "s+tree"):
+        assert name in found or any(f"of {name}" in reason for reason in results.cannot)
+    if "s+tree" in found:
+        assert 10 < found["s+tree"]["uniform throughput"]["instructions"] < 150
+        assert set(found["s+tree"]["zipf latency"]) == {"instructions"}

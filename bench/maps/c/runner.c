@@ -2,14 +2,11 @@
 /* One contestant's loops in a process of its own, for callgrind, which collects nothing but what runs between COUNTED's braces, and
  * dumps it under a name: runner CONTESTANT DIRECTORY [grow]. The directory has plain arrays (see instructions.py). What malloc is
  * asked for meanwhile is counted here, and printed. Only with `grow` are maps filled from nothing. */
-#include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <valgrind/callgrind.h>
 
-#include "abi.h"
+#include "content.h"
 
 static size_t allocations;
 
@@ -55,40 +52,6 @@ __attribute__((visibility("default"))) void *realloc(void *memory, size_t size)
 			exit(2);                                                 \
 		}                                                                \
 	} while (0)
-
-static void *content(const char *directory, const char *name, size_t element, size_t *count)
-{
-	char path[4096];
-	void *memory;
-	FILE *file;
-	long size;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = fopen(path, "rb");
-	if (!file || fseek(file, 0, SEEK_END) || (size = ftell(file)) <= 0 || fseek(file, 0, SEEK_SET)) {
-		fprintf(stderr, "runner: %s cannot be read\n", path);
-		exit(2);
-	}
-	memory = malloc((size_t)size);
-	if (!memory || fread(memory, 1, (size_t)size, file) != (size_t)size)
-		exit(2);
-	fclose(file);
-	*count = (size_t)size / element;
-	return memory;
-}
-
-static struct work questions(const char *directory, const char *kind)
-{
-	struct work work = {0};
-	char name[64];
-	size_t same;
-
-	snprintf(name, sizeof(name), "%s-addresses", kind);
-	work.addresses = content(directory, name, sizeof(uint64_t), &work.count);
-	snprintf(name, sizeof(name), "%s-indexes", kind);
-	work.indexes = content(directory, name, sizeof(uint32_t), &same);
-	return work;
-}
 
 static void lookups(const struct contestant *ops, void *map, const char *directory)
 {
@@ -181,13 +144,11 @@ static void growth(const struct contestant *ops, const char *directory)
 
 int main(int argc, char **argv)
 {
-	const struct contestant *(*get)(void);
 	const struct contestant *ops;
 	struct region *regions;
 	uint32_t *order;
 	size_t count;
 	size_t same;
-	void *library;
 	void *map;
 	int part;
 
@@ -195,13 +156,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: runner CONTESTANT DIRECTORY [grow]\n");
 		return 2;
 	}
-	library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
-	if (!library) {
-		fprintf(stderr, "runner: %s\n", dlerror());
-		return 2;
-	}
-	*(void **)&get = dlsym(library, "contestant");
-	ops = get();
+	ops = loaded(argv[1]);
 	for (part = 0; part < 2; part++) {
 		if (part && !ops->insert)
 			break;
