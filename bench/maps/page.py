@@ -319,6 +319,32 @@ def change_misses() -> str:
     return of_changes("reads that miss, of a change", missed)
 
 
+def change_reasons() -> str:
+    """What a change of libgpamap's takes: time and instructions in times of KVM's way, and how many more of its reads
+    miss the first simulated cache."""
+    times: dict[tuple[str, str, int], dict[str, list[float]]] = {
+        (cell["layout"], cell["kind"], cell["size"]): cell["ns"]
+        for cell in read("times")["cells"]
+        if cell["subject"] == "changes"
+    }
+    rows = {}
+    for layout in ("A", "B"):
+        by_size = counted(layout)
+        for what in ALLOCATING:
+            cells = []
+            for size, found in by_size.items():
+                ours, theirs = (found.get(name, {}).get(what) for name in (LIBRARY, TWO_SETS))
+                took = times.get((layout, what, size), {})
+                if not ours or not theirs or not {LIBRARY, TWO_SETS} <= set(took):
+                    cells.append("-")
+                    continue
+                time = took[LIBRARY][0] / took[TWO_SETS][0]
+                more = ours["misses"][0] - theirs["misses"][0]
+                cells.append(f"{time:.2f} / {ours['instructions'] / theirs['instructions']:.2f} / {more:+,.0f}")
+            rows[f"{what}, layout {layout}"] = cells
+    return grid("libgpamap beside KVM-like: time / instructions / misses", SIZES, rows)
+
+
 def where() -> str:
     """What functions most of a change's instructions are in."""
     tables = []
@@ -348,6 +374,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "misses": misses,
     "changes": changes,
     "change-misses": change_misses,
+    "change-reasons": change_reasons,
     "where": where,
 }
 
