@@ -315,13 +315,16 @@ def changes() -> str:
 
 
 def change_misses() -> str:
-    """Reads of a change that miss the simulated caches, beside KVM's way."""
-    return of_changes("reads that miss, of a change", missed)
+    """Wrong guesses of a change, and reads that miss the simulated caches, beside KVM's way."""
+    return of_changes(
+        "wrong guesses; reads that miss, of a change",
+        lambda one: f"{one['wrong guesses']:.1f}; {missed(one)}" if one else "-",
+    )
 
 
 def change_reasons() -> str:
-    """What a change of libgpamap's takes: time and instructions in times of KVM's way, and how many more of its reads
-    miss the first simulated cache."""
+    """What a change of libgpamap's takes: time, instructions and wrong guesses in times of KVM's way, and how many more
+    of its reads miss the first simulated cache."""
     times: dict[tuple[str, str, int], dict[str, list[float]]] = {
         (cell["layout"], cell["kind"], cell["size"]): cell["ns"]
         for cell in read("times")["cells"]
@@ -339,10 +342,12 @@ def change_reasons() -> str:
                     cells.append("-")
                     continue
                 time = took[LIBRARY][0] / took[TWO_SETS][0]
-                more = ours["misses"][0] - theirs["misses"][0]
-                cells.append(f"{time:.2f} / {ours['instructions'] / theirs['instructions']:.2f} / {more:+,.0f}")
+                counts = [ours[event] / theirs[event] for event in ("instructions", "wrong guesses")]
+                more = round(ours["misses"][0] - theirs["misses"][0])
+                shown = [f"{one:.2f}" if one < 1 else f"{one:.1f}" for one in (time, *counts)]
+                cells.append(f"{' / '.join(shown)} / {f'{more:+,}' if more else 0}")
             rows[f"{what}, layout {layout}"] = cells
-    return grid("libgpamap beside KVM-like: time / instructions / misses", SIZES, rows)
+    return grid("libgpamap beside KVM-like: time / instructions / wrong guesses / misses", SIZES, rows)
 
 
 def where() -> str:

@@ -111,10 +111,12 @@ def test_what_a_run_writes_is_what_the_page_reads(tmp_path: Path, monkeypatch: p
     key = Key("translations", "B", 8, "1 MiB")
     results.cells[key], results.segments[key] = {"gpamap": Series([9.0])}, 13.96
     results.cells[Key("lookups", "B", 8, "zipf", "latency")] = {"gpamap": Series([4.0]), "gpamap-again": Series([2.0])}
+    results.cells[Key("changes", "A", 8, "insert")] = {"kvm": Series([200.0]), "gpamap": Series([100.0])}
     results.cells[Key("changes", "B", 64, "growth, random")] = {"kvm": Series([1234.5])}
     results.memory["B", 64] = {"maple": 99.4}
     results.absent["icl"] = "it needs Boost"
     results.instructions["A", 8] = {"gpamap": {"insert": Counted(3000, 20, 2, {"memcpy": 0.5}, (1.25, 0.5))}}
+    results.instructions["A", 8]["kvm"] = {"insert": Counted(1500, 5, 1, {}, (4, 0))}
     results.instructions["B", 8] = {"s+tree-avx2": {"zipf throughput": Counted(50, 1, 0, {}, (2.5, 0))}}
     document = results.as_json("itree", "gpamap", {}) | {"targets": [one.as_json() for one in verdicts(results)]}
     (tmp_path / "bench").mkdir()
@@ -126,11 +128,13 @@ def test_what_a_run_writes_is_what_the_page_reads(tmp_path: Path, monkeypatch: p
     assert "| layout B | 14.0 | - |" in page.segments()
     assert "| gpamap-again, layout B, zipf, latency | 0.50 | - |" in page.variants()
     assert "| 3,000 (2.0) |" in page.changes() and "| `memcpy` | 50% |" in page.where()
-    assert "| 1.25 / 0.50 |" in page.change_misses() and "-mavx2 for valgrind, zipf | 2.50 / 0.00 |" in page.misses()
+    assert "| 20.0; 1.25 / 0.50 |" in page.change_misses()
+    assert "-mavx2 for valgrind, zipf | 2.50 / 0.00 |" in page.misses()
+    assert "| insert, layout A | 0.50 / 2.0 / 4.0 / -3 |" in page.change_reasons()
     assert f"| {CONTESTANTS['kvm'].title} | - | 1,234 / - | - |" in page.change_times()
     assert f"| {CONTESTANTS['maple'].title} | - | 99 | - |" in page.memory()
     assert f"Not built: {CONTESTANTS['icl'].title}: it needs Boost." in page.run()
-    assert "0 not met" in page.met() and f"{len(document['targets'])} not measured" in page.met()
+    assert "0 not met" in page.met() and f"{len(document['targets']) - 1} not measured" in page.met()
 
 
 def test_functions_have_what_they_take_themselves() -> None:
