@@ -67,6 +67,53 @@ def test_the_committed_counts_are_whole() -> None:
                 assert all(len(one["misses"]) == 2 for one in cell[name].values())
 
 
+def test_reasons_have_the_numbers_that_were_counted() -> None:
+    """What is written by hand beside the tables: after another count each sentence that fails here wants to be read."""
+    text = (page.DOCS / "bench.md").read_text()
+    reasons = " ".join(text.partition("Why not, by subject.")[2].partition("What was tried for lookups")[0].split())
+    counted = {layout: page.counted(layout) for layout in page.LAYOUTS}
+
+    def of(layout: str, size: int, what: str, event: str = "instructions", name: str = "gpamap") -> float:
+        return float(counted[layout][size][name][what][event])
+
+    def missed(layout: str, size: int, what: str, name: str = "gpamap") -> float:
+        return float(counted[layout][size][name][what]["misses"][0])
+
+    one, zipf, latency, guesses = "uniform throughput", "zipf throughput", "uniform latency", "wrong guesses"
+    full, random, ascending = "insert", *GROWTHS
+    for phrase in (
+        f"libgpamap has {of('A', 8, one):.0f} instructions at 8 and 64, no wrong guess",
+        f"there are two levels: {of('A', 509, one):.0f} instructions",
+        f"At 64 it is {of('B', 64, one):.0f} instructions and {of('B', 64, one, guesses):.2f} wrong guesses, at 509 "
+        f"{of('B', 509, one):.0f} and {of('B', 509, one, guesses):.2f}",
+        f"{of('B', 64, zipf):.0f} instructions and {of('B', 64, zipf, guesses):.1f} wrong guesses at 64",
+        f"lookup has {missed('A', 32764, one):.1f} on A, {missed('B', 32764, one):.1f} on B and "
+        f"{missed('adversarial', 32764, one):.1f} on the adversarial layout, the yardstick "
+        f"{missed('A', 32764, one, 'itree'):.0f}",
+        f"{of('adversarial', 64, one):.0f}, {of('adversarial', 509, one):.0f} and {of('adversarial', 4096, one):.0f} "
+        "instructions at 64, 509 and 4096",
+        f"{of('A', 8, one, name='s+tree'):.0f} to {of('A', 32764, one, name='s+tree'):.0f}, on every layout the same",
+        f"libgpamap has {of('B', 8, one):.0f} to {of('B', 509, one):.0f} on B and {of('adversarial', 8, one):.0f} to "
+        f"{of('adversarial', 32764, one):.0f} on the adversarial layout",
+        f"a single load without a search: {of('A', 8, one, name='spdk'):.0f} instructions",
+        f"{of('A', 4096, '1 MiB'):.0f}, where a lookup has {of('A', 4096, one):.0f}",
+        f"{missed('A', 4096, full, 'kvm'):.0f} misses an insertion at 4096 and {missed('A', 32764, full, 'kvm'):.0f} "
+        f"at 32764, where libgpamap has {missed('A', 32764, full):.0f}",
+        f"At 8 an insertion has {of('A', 8, random):,.0f} to {of('A', 8, ascending):,.0f} instructions",
+        f"malloc is called {of('A', 8, random, 'allocations'):.1f} times an insertion at 8",
+        f"(on A at 509 {of('A', 509, ascending, guesses, 'kvm'):.1f} wrong guesses instead of "
+        f"{of('A', 509, random, guesses, 'kvm'):.1f}), libgpamap does not ({of('A', 509, ascending, guesses):.1f} and "
+        f"{of('A', 509, random, guesses):.1f})",
+        f"{missed('A', 32764, 'move'):.0f} (A) and {missed('B', 32764, 'move'):,.0f} (B) a move, beside "
+        f"{missed('A', 32764, 'move', 'kvm'):.0f}",
+    ):
+        assert phrase in reasons, phrase
+    # Latency has the counts of throughput, but for what the loop adds.
+    assert all(
+        abs(of(layout, size, latency) - of(layout, size, one)) < 3 for layout in page.LAYOUTS for size in page.SIZES
+    )
+
+
 def test_with_whom_a_missed_cell_was_compared_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = page.read("targets")
     for layout in ("A", "adversarial"):
