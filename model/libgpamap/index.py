@@ -48,8 +48,16 @@ class Index:
     later: Ref = 0
     later_room: int = 0
     changed: bool = False
+    shifted: bool = False
     same_front: int = 0
     same_back: int = 0
+    gap_from: int = 0
+    gap_end: int = 0
+
+    @property
+    def gap(self) -> range:
+        """Between the first two changes: places that are the same, too."""
+        return range(0) if self.shifted else range(self.gap_from, self.gap_end)
 
 
 @dataclass
@@ -127,7 +135,11 @@ class Pool(Part):
     # ---- Places ----
 
     def note_change(self, index: Index, start: int, end: int) -> None:
-        back = index.count - end
+        front, past, back = index.same_front, index.count - index.same_back, index.count - end
+        if not index.changed or (end > index.gap_from and start < index.gap_end):
+            index.gap_from = index.gap_end = 0
+        elif not index.gap_end and not index.shifted and (start > past or end < front):
+            index.gap_from, index.gap_end = (past, start) if start > past else (end, front)
         index.same_front = min(start, index.same_front) if index.changed else start
         index.same_back = min(back, index.same_back) if index.changed else back
         index.changed = True
@@ -168,6 +180,7 @@ class Pool(Part):
         at = self.places(index)
         self.retire(at.pop(place)[0])
         self.write_places(index, at)
+        index.shifted = True
         self.note_change(index, place, place)
 
     # ---- Edits ----
@@ -194,6 +207,7 @@ class Pool(Part):
         self.heap.write(right, Block(self.block(right).room, self.block(left).entries[cut:count]))
         at[place : place + 1] = [(left, cut), (right, count - cut)]
         self.write_places(index, at)
+        index.shifted = True
         self.note_change(index, place, place + 2)
 
     def put(self, index: Index, place: int, entries: list[Entry]) -> None:
@@ -273,8 +287,9 @@ class Pool(Part):
         if not index.changed:
             return
         at = self.places(index)
-        for ref, count in at[index.same_front : len(at) - index.same_back]:
-            if ref in self.lists.fresh:
+        for place in range(index.same_front, len(at) - index.same_back):
+            ref, count = at[place]
+            if place not in index.gap and ref in self.lists.fresh:
                 self.heap.write(ref, Block(self.block(ref).room, self.block(ref).entries, count))
                 self.lists.fresh.remove(ref)
         self.write_places(index, at)
@@ -285,9 +300,9 @@ class Pool(Part):
             return
         if index.later:
             self.use_later(index)
-            published.same_front = published.same_back = 0
-        self.copy_places(index, published, published.same_front, published.same_back)
-        published.changed = False
+            published.same_front = published.same_back = published.gap_end = 0
+        self.copy_places(index, published, published)
+        published.changed = published.shifted = False
 
     @c_function
     def index_revert(self, index: Index, published: Index) -> None:
@@ -297,12 +312,14 @@ class Pool(Part):
         for ref, _ in at[index.same_front : len(at) - index.same_back]:
             if ref in self.lists.fresh:
                 self.pool_give(ref)
-        self.copy_places(index, published, index.same_front, index.same_back)
-        index.changed = False
+        self.copy_places(index, published, index)
+        index.changed = index.shifted = False
 
-    def copy_places(self, index: Index, model: Index, front: int, back: int) -> None:
-        """Only those between `front` and `back`, as in C: the others have to be the same already."""
+    def copy_places(self, index: Index, model: Index, edited: Index) -> None:
+        """Only those that were edited, as in C: the others have to be the same already. One of the two was edited."""
         mine, wanted = self.places(index), self.places(model)
-        end = len(wanted) - back if index.count == model.count else len(wanted)
+        front, gap = edited.same_front, edited.gap
+        end = len(wanted) - edited.same_back if index.count == model.count else len(wanted)
         at = [*mine[:front], *wanted[front:end], *mine[end:]]
+        at[gap.start : gap.stop] = mine[gap.start : gap.stop]
         self.write_places(index, at[: len(wanted)])

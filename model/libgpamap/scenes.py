@@ -35,6 +35,7 @@ def in_space(space: int, *edits: Edit) -> tuple[Call, ...]:
 TWO = ((0, 10), (1, 30))
 FOUR = ((0, 10), (1, 30), (2, 50), (3, 70))
 SIX = (*FOUR, (4, 90), (5, 110))
+EIGHT = (*SIX, (6, 130), (7, 150))
 GROWN = in_space(1, (4, 90), (5, 110), (6, 130))
 FURTHER = in_space(1, *((word, 10 + 20 * word) for word in range(7, 12)))
 
@@ -49,6 +50,8 @@ TRACES = (
     Trace("many edits of one block in a transaction", FOUR, (BEGIN, (4, 40), (4, None), (5, 45), (1, None), COMMIT)),
     Trace("taken back, then a change", FOUR, (BEGIN, (4, 40), (0, None), (5, 90), ABORT, (1, 35), (2, 55))),
     Trace("a slot that comes and goes in a transaction", TWO, (BEGIN, (2, 50), (2, None), COMMIT, (3, 60))),
+    Trace("a change between two that are apart", EIGHT, (BEGIN, (6, 51), (2, 75), COMMIT)),
+    Trace("a place comes after two changes that are apart", EIGHT, (BEGIN, (5, 71), (3, 135), COMMIT)),
     Trace(
         "places and ids grow, are taken back, and grow further",
         in_space(1, *FOUR),

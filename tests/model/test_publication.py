@@ -316,6 +316,24 @@ class CopiesNoMoreThanOnePlace(Pool):
         super().note_change(index, start, min(end, start + 1))
 
 
+class KeepsTheGap(Pool):
+    """What lies between the first two changes is not copied, also where a third one is in it."""
+
+    def note_change(self, index: Index, start: int, end: int) -> None:
+        gap = index.gap_from, index.gap_end
+        super().note_change(index, start, end)
+        if any(gap):
+            index.gap_from, index.gap_end = gap
+
+
+class LeavesTheGapWherePlacesCame(Pool):
+    """Places behind one that came or went are taken for the same."""
+
+    def index_follow(self, index: Index, published: Index) -> None:
+        published.shifted = False
+        super().index_follow(index, published)
+
+
 class GrowsWhatIsPublished(Pool):
     """Larger places are given to the other side at once."""
 
@@ -381,6 +399,8 @@ POOLS: tuple[type[Pool], ...] = (
     LosesFreshBlocksWhenItGoesBack,
     CopiesOnlyTheFirstChange,
     CopiesNoMoreThanOnePlace,
+    KeepsTheGap,
+    LeavesTheGapWherePlacesCame,
     GrowsWhatIsPublished,
     TakesStaleLaterPlaces,
     LosesTheLaterPlaces,
