@@ -56,8 +56,8 @@ class Index:
 
     @property
     def gap(self) -> range:
-        """Between the first two changes: places that are the same, too."""
-        return range(0) if self.shifted else range(self.gap_from, self.gap_end)
+        """Between two changes: places that are the same, too."""
+        return range(self.gap_from, self.gap_end)
 
 
 @dataclass
@@ -136,9 +136,9 @@ class Pool(Part):
 
     def note_change(self, index: Index, start: int, end: int) -> None:
         front, past, back = index.same_front, index.count - index.same_back, index.count - end
-        if not index.changed or (end > index.gap_from and start < index.gap_end):
+        if not index.changed or index.shifted or (end > index.gap_from and start < index.gap_end):
             index.gap_from = index.gap_end = 0
-        elif not index.gap_end and not index.shifted and (start > past or end < front):
+        elif not index.gap_end and (start > past or end < front):
             index.gap_from, index.gap_end = (past, start) if start > past else (end, front)
         index.same_front = min(start, index.same_front) if index.changed else start
         index.same_back = min(back, index.same_back) if index.changed else back

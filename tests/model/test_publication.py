@@ -329,9 +329,10 @@ class KeepsTheGap(Pool):
 class LeavesTheGapWherePlacesCame(Pool):
     """Places behind one that came or went are taken for the same."""
 
-    def index_follow(self, index: Index, published: Index) -> None:
-        published.shifted = False
-        super().index_follow(index, published)
+    def note_change(self, index: Index, start: int, end: int) -> None:
+        shifted, index.shifted = index.shifted, False
+        super().note_change(index, start, end)
+        index.shifted = shifted
 
 
 class GrowsWhatIsPublished(Pool):

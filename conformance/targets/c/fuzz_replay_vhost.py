@@ -174,7 +174,7 @@ class Table:
         expect(told, "error", error, told.error)
         if entry is not None and error is None:
             found = {"first": addr, "last": entry.last, "host": entry.host_of(addr)}
-            expect(told, "found", [found], told.all_of("segment"))
+            expect(told, "found, and found again", [found, found], told.all_of("segment"))
 
     def segments(self, told: Told) -> None:
         """What a reader looks at does not count as used."""

@@ -319,7 +319,7 @@ INDEX_BUGS: tuple[Bug, ...] = (
         (
             "follow.c",
             "\t\tif (index->places[at].block->fresh)\n\t\t\tpool_give",
-            "\t\tif (index->count)\n\t\t\tpool_give",
+            "\t\tif (index->places[at].block->fresh || at == index->same_front)\n\t\t\tpool_give",
         ),
     ),
     bug(

@@ -292,7 +292,12 @@ BUGS = (
     bug(
         "range-without-its-last", "x", "x", ("table_view.c", "entry->start <= last; spot", "entry->start < last; spot")
     ),
-    bug("seen-before-the-commit", "x", "x", ("table.c", "\tif (table->begun)\n\t\treturn;\n", "")),
+    bug(
+        "seen-before-the-commit",
+        "x",
+        "x",
+        ("table.c", "if (table->begun || !private_index(table)->changed)", "if (!private_index(table)->changed)"),
+    ),
     bug(
         "full-as-everybody-sees-it",
         "x",
@@ -305,8 +310,8 @@ BUGS = (
         "x",
         (
             "table.c",
-            "\t\t\tenqueue_again(table, mapping);",
-            "\t\t\t(mapping->sooner ? enqueue : enqueue_again)(table, mapping);",
+            "\t\tenqueue_again(table, mapping);",
+            "\t\t(mapping->sooner ? enqueue : enqueue_again)(table, mapping);",
         ),
     ),
     bug(

@@ -73,11 +73,12 @@ void gpamap_table_destroy(struct gpamap_table *table);
 int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entry);
 
 /* Take out the entry with exactly this first, last and host, whatever its perm; of several the one that was added first.
- * ENOENT: there is none. */
+ * ENOENT: there is none. ENOMEM: out of memory, in a transaction; never outside of one. */
 int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t last, uint64_t host);
 
-/* Take out every entry that has a byte in first .. last, as a whole. It never fails for want of memory; but where there is
- * none, readers may see some entries gone and others not yet (in a transaction: see there). EINVAL: last < first. */
+/* Take out every entry that has a byte in first .. last, as a whole. Outside of a transaction it never fails for want of memory;
+ * but where there is none, readers may see some entries gone and others not yet. EINVAL: last < first. ENOMEM: out of memory,
+ * in a transaction. */
 int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64_t last);
 
 /* Put these entries, added in this order, in the place of all that there are.
@@ -85,10 +86,11 @@ int gpamap_table_remove_range(struct gpamap_table *table, uint64_t first, uint64
  * transaction. ENOMEM: out of memory. */
 int gpamap_table_replace(struct gpamap_table *table, const struct gpamap_entry *entries, size_t count);
 
-/* Several changes as one: none is seen before the commit, then all of them are. Until then gpamap_table_add, _remove and
- * _remove_range find the table as those before have left it. All else finds it as it was, and nothing counts as used. Removals
- * need memory in between; one that finds none says ENOMEM, has changed nothing, and the transaction goes on.
- * EBUSY: a transaction has begun already. EINVAL: none has. */
+/* Several changes as one. After gpamap_table_begin each call of gpamap_table_add, _remove and _remove_range is made upon those
+ * before; all other calls and all readers find the table as it was, and nothing counts as used. gpamap_table_commit publishes
+ * all at once, waits for readers, and cannot fail; gpamap_table_abort takes all back, the order in which entries are given up,
+ * too, and so does gpamap_table_destroy. Removals need memory meanwhile. A call that fails leaves those before it in place.
+ * gpamap_table_begin: EBUSY: begun already. The others: EINVAL: nothing was begun. */
 int gpamap_table_begin(struct gpamap_table *table);
 int gpamap_table_commit(struct gpamap_table *table);
 int gpamap_table_abort(struct gpamap_table *table);
@@ -125,8 +127,8 @@ const struct gpamap_table_view *gpamap_table_enter(struct gpamap_reader *reader)
 int gpamap_table_lookup(const struct gpamap_table_view *view, uint64_t addr, uint32_t access,
 			struct gpamap_segment *found);
 
-/* The same, for one who asks about the same entry again and again: the reader remembers what it found last. Where each address is
- * in another entry, gpamap_table_lookup is faster. */
+/* The same, for one who asks about the same entry again and again: the reader remembers what it found last. `view` is what this
+ * reader has entered. Where each address is in another entry, gpamap_table_lookup is faster. */
 int gpamap_table_lookup_again(struct gpamap_reader *reader, const struct gpamap_table_view *view, uint64_t addr,
 			      uint32_t access, struct gpamap_segment *found);
 

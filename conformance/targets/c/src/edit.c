@@ -222,7 +222,7 @@ void index_clear(struct pool *pool, struct index *index)
 	note_change(index, 0, 0);
 }
 
-/* If a removal has put the spare block to use, exchange that for a smaller one: when the edit is published, the spare one is
+/* If a removal has put the spare block to use, exchange that for another one: when the edit is published, the spare one is
  * free again. False: there was nothing to do. */
 bool index_release_spare(struct pool *pool, struct index *index)
 {

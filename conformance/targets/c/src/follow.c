@@ -12,7 +12,7 @@ void index_seal(struct pool *pool, struct index *index, struct index *other)
 	if (!index->changed)
 		return;
 	for (at = index->same_front; at < index->count - index->same_back; at++) {
-		if (at == index->gap_from && !index->shifted)
+		if (at == index->gap_from && index->gap_end)
 			at = index->gap_end;
 		if (!index->places[at].block->fresh)
 			continue;
@@ -31,7 +31,7 @@ static void copy_places(struct index *index, const struct index *model, const st
 	size_t front = edited->same_front;
 	size_t end = index->count == model->count ? model->count - edited->same_back : model->count;
 
-	if (edited->gap_end && !edited->shifted) {
+	if (edited->gap_end) {
 		memcpy(&index->places[front], &model->places[front], (edited->gap_from - front) * sizeof(*index->places));
 		front = edited->gap_end;
 	}

@@ -256,7 +256,7 @@ struct pool {
 	struct block *free; /* the one that was given back longest ago comes first */
 	struct block **end; /* of `free` */
 	struct block *retired;
-	struct block *spare; /* of the largest room, for a removal that must not fail */
+	struct block *spare; /* of twice the largest size, for a removal that must not fail */
 	bool keeps_spare;
 };
 

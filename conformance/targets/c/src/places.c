@@ -51,21 +51,21 @@ int make_room(struct pool *pool, struct index *index, struct index *other)
 	} /* else it has grown as the other one, whose edits were taken back */
 	if (index->count)
 		memcpy(index->later, index->places, index->count * sizeof(*later));
+	if (index->slots)
+		memcpy(index->later + index->later_room, index->hints, index->slots * sizeof(uint16_t));
 	use_later(pool, index);
-	index->slots = 0;
-	index->moved = index->count;
 	return 0;
 }
 
-/* Places from .. end - 1 are not what the other index has there. If the first changes are apart, what lies between is a gap. */
+/* Places from .. end - 1 are not what the other index has there. What lies between two changes is a gap, if there is none yet. */
 void note_change(struct index *index, size_t from, size_t end)
 {
 	size_t front = index->same_front, past = index->count - index->same_back;
 	size_t back = index->count - end;
 
-	if (!index->changed || (end > index->gap_from && from < index->gap_end)) {
+	if (!index->changed || index->shifted || (end > index->gap_from && from < index->gap_end)) {
 		index->gap_from = index->gap_end = 0;
-	} else if (!index->gap_end && !index->shifted && (from > past || end < front)) {
+	} else if (!index->gap_end && (from > past || end < front)) {
 		index->gap_from = from > past ? past : end;
 		index->gap_end = from > past ? from : front;
 	}

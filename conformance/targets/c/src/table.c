@@ -83,11 +83,11 @@ static void table_publish_once(struct gpamap_table *table)
 	table->came = table->added;
 }
 
-/* Make all changes seen, unless in a transaction. A removal that found no memory has used the spare block: now there is another,
- * smaller one that can take its place. */
+/* Make all changes seen, if there are any, unless in a transaction. A removal that found no memory has used the spare block: now
+ * there is another one that can take its place. */
 static void table_publish(struct gpamap_table *table)
 {
-	if (table->begun)
+	if (table->begun || !private_index(table)->changed)
 		return;
 	table_publish_once(table);
 	if (index_release_spare(&table->pool, private_index(table)))
@@ -107,10 +107,7 @@ static void table_take_back(struct gpamap_table *table)
 	}
 	while ((mapping = table->went)) {
 		table->went = mapping->next;
-		if (mapping->item.rank >= table->came)
-			memory_give(&table->pool.memory, mapping, sizeof(*mapping));
-		else
-			enqueue_again(table, mapping);
+		enqueue_again(table, mapping);
 	}
 	table->added = table->came;
 }
@@ -152,10 +149,14 @@ static void unput(struct gpamap_table *table)
 	memory_give(&table->pool.memory, mapping, sizeof(*mapping));
 }
 
-/* The mapping is in the index no more, and is freed when that is published. */
+/* The mapping is in the index no more, and is freed when that is published; at once, if it never was. */
 static void went(struct gpamap_table *table, struct mapping *mapping)
 {
 	dequeue(table, mapping);
+	if (mapping->item.rank >= table->came) {
+		memory_give(&table->pool.memory, mapping, sizeof(*mapping));
+		return;
+	}
 	mapping->next = table->went;
 	table->went = mapping;
 }
@@ -301,6 +302,7 @@ int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entr
 {
 	bool is_full = private_index(table)->entries >= table->limit;
 	struct mapping *mapping;
+	int error;
 
 	if (is_no_entry(entry))
 		return -EINVAL;
@@ -309,17 +311,19 @@ int gpamap_table_add(struct gpamap_table *table, const struct gpamap_entry *entr
 	if (table_take(table, 1, &mapping))
 		return -ENOMEM;
 	describe(mapping, entry);
-	if (put(table, mapping)) {
+	error = put(table, mapping);
+	if (error) {
 		free_chain(table, mapping);
-	} else if (is_full && pull(table, spot_of(table, table->next_out))) {
-		unput(table);
-	} else {
-		table_publish(table);
-		return 0;
+	} else if (is_full) {
+		error = pull(table, spot_of(table, table->next_out));
+		if (error)
+			unput(table);
 	}
-	if (!table->begun)
+	if (!error)
+		table_publish(table);
+	else if (!table->begun)
 		table_take_back(table);
-	return -ENOMEM;
+	return error;
 }
 
 int gpamap_table_remove(struct gpamap_table *table, uint64_t first, uint64_t last, uint64_t host)
