@@ -50,7 +50,7 @@ bench-quick: setup  ## a sample of that, in about a minute
 	@./tools/setup bench
 	$(BIN)/python -m bench.maps --quick $(ARGS)
 
-bench-counts: setup ## instructions and allocations of lookups and changes, into docs/bench/ and docs/bench.md
+bench-counts: setup ## instructions, misses and allocations of lookups and changes, into docs/bench/ and docs/bench.md
 	@./tools/setup bench
 	$(BIN)/python -m bench.maps --subjects instructions --docs $(ARGS)
 

@@ -52,7 +52,11 @@ static long until_stop(pid_t child, int step)
 	do {
 		if (ptrace(step ? PTRACE_SINGLESTEP : PTRACE_CONT, child, NULL, NULL) || waitpid(child, &status, 0) != child ||
 		    !WIFSTOPPED(status)) {
-			fprintf(stderr, "runner: a process cannot be stepped through here\n");
+			fprintf(stderr, "stepped: a process cannot be stepped through here\n");
+			exit(2);
+		}
+		if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP) {
+			fprintf(stderr, "stepped: the process got signal %d\n", WSTOPSIG(status));
 			exit(2);
 		}
 		count++;
@@ -74,7 +78,11 @@ int main(int argc, char **argv)
 	if (!child)
 		asked(argv[1], argv[2]);
 	if (child < 0 || waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) {
-		fprintf(stderr, "runner: a process cannot be traced here\n");
+		fprintf(stderr, "stepped: a process cannot be traced here\n");
+		return 2;
+	}
+	if (ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)PTRACE_O_EXITKILL)) { /* it does not stay behind */
+		fprintf(stderr, "stepped: a process cannot be traced here\n");
 		return 2;
 	}
 	for (i = 0; i < 4; i++) {

@@ -298,8 +298,7 @@ INDEX_BUGS: tuple[Bug, ...] = (
         "gap-where-places-moved",
         "other side",
         "Where places came or went those between two changes are left where they were.",
-        ("follow.c", "if (edited->gap_end && !edited->shifted)", "if (edited->gap_end)"),
-        ("places.c", "!index->gap_end && !index->shifted &&", "!index->gap_end &&"),
+        ("places.c", "!index->changed || index->shifted || (end", "!index->changed || (end"),
     ),
     # Taken back.
     bug(
