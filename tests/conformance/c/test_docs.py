@@ -64,7 +64,9 @@ def installed_as_printed(recipe: str, where: Path) -> subprocess.CompletedProces
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (shutil.which("make") and shutil.which("pkg-config")), reason="no make or no pkg-config")
+@pytest.mark.skipif(
+    not (shutil.which("make") and shutil.which("pkg-config")), reason="make or pkg-config is not here: install them"
+)
 def test_an_installed_library_is_found_by_a_program_as_the_page_says(tmp_path: Path) -> None:
     _, output = EXAMPLES[0]
     (recipe,) = re.findall(r"(?:    .*\n)*    .* \$\(pkg-config .*\n(?:    .*\n)*", PAGE)

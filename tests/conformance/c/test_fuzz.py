@@ -57,7 +57,7 @@ def test_a_million_operations(tmp_path: Path) -> None:
     assert result.program.libfuzzer == (fuzz_build.clang_with_libfuzzer() is not None)
 
 
-@pytest.mark.skipif(not shutil.which("clang"), reason="no clang")
+@pytest.mark.skipif(not shutil.which("clang"), reason="clang is not here: install it")
 def test_libfuzzer_is_used_where_clang_has_its_runtime() -> None:
     asked = subprocess.run(["clang", "-print-runtime-dir"], capture_output=True, text=True, timeout=60, check=True)
     names = (f"libclang_rt.fuzzer-{platform.machine()}.a", "libclang_rt.fuzzer.a")

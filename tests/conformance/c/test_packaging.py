@@ -17,7 +17,9 @@ from .compilers import BUILDS, cxx_of, need
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (shutil.which("make") and shutil.which("pkg-config")), reason="no make or no pkg-config"),
+    pytest.mark.skipif(
+        not (shutil.which("make") and shutil.which("pkg-config")), reason="make or pkg-config is not here: install them"
+    ),
 ]
 
 TAKEN = ("include", "src", "examples", "Makefile", "gpamap.pc.in")
